@@ -1,0 +1,194 @@
+package codecs
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"simplecqrs/order"
+)
+
+// Headers are the headers of a record; the type of goka's, without its name.
+type Headers = map[string][]byte
+
+// Event is the codec of store.order's values. It reads and writes the seed's
+// JSON; [HeadersOf] and [Complete] do the rest of an event.
+type Event struct{}
+
+// Encode takes an order.Event.
+func (Event) Encode(value any) ([]byte, error) {
+	e, ok := value.(order.Event)
+	if !ok {
+		return nil, fmt.Errorf("codecs: %T is not an order.Event", value)
+	}
+	var o object
+	o.text("id", e.OrderID)
+	o.text("type", string(e.Type))
+	for _, s := range stepsInOrder(e.Outputs) {
+		o.raw(Member(s), e.Outputs[s])
+	}
+	if len(e.Inputs) > 0 {
+		o.raw("inputs", outputsObject(e.Inputs))
+	}
+	return o.bytes(), nil
+}
+
+// Decode gives an order.Event without what its headers say, or Malformed. The
+// outputs are those of the steps' names; members that are no step's are skipped.
+func (Event) Decode(data []byte) (any, error) {
+	e, err := decodeEvent(data)
+	if err != nil {
+		return Malformed{Raw: data, Err: err}, nil
+	}
+	return e, nil
+}
+
+// MaxEvent is the size in bytes up to which an event's value is accepted, so that
+// the row of an order, which holds the outputs of all its events, fits a record.
+const MaxEvent = 256 << 10
+
+func decodeEvent(data []byte) (order.Event, error) {
+	if len(data) == 0 {
+		return order.Event{}, errors.New("the value is empty")
+	}
+	if len(data) > MaxEvent {
+		return order.Event{}, fmt.Errorf("the value has %d bytes; %d are allowed", len(data), MaxEvent)
+	}
+	all, err := members(data)
+	if err != nil {
+		return order.Event{}, err
+	}
+	id, err := text(all, "id")
+	if err != nil {
+		return order.Event{}, err
+	}
+	t, err := text(all, "type")
+	if err != nil {
+		return order.Event{}, err
+	}
+	if t == "" || len(t) > maxHeader {
+		return order.Event{}, fmt.Errorf("member \"type\": want 1 to %d characters", maxHeader)
+	}
+	e := order.Event{OrderID: id, Type: order.Type(t)}
+	if raw, found := all["inputs"]; found {
+		inputs, err := members(raw)
+		if err != nil {
+			return order.Event{}, fmt.Errorf("member \"inputs\": %w", err)
+		}
+		e.Inputs = outputsOf(inputs)
+		delete(all, "inputs")
+	}
+	e.Outputs = outputsOf(all)
+	return e, nil
+}
+
+// Names of headers. Those that begin with ce_ are CloudEvents attributes.
+const (
+	headerSpec      = "ce_specversion"
+	headerID        = "ce_id"
+	headerType      = "ce_type"
+	headerSource    = "ce_source"
+	headerTime      = "ce_time"
+	headerSubject   = "ce_subject"
+	headerContent   = "content-type"
+	headerAttempt   = "attempt"
+	headerCausation = "causation"
+	headerReason    = "reason"
+	headerOutcome   = "outcome"
+
+	// HeaderMoved is on a record that was sent on from a partition that its key
+	// does not belong to. It names that place.
+	HeaderMoved = "moved"
+
+	// maxHeader bounds what a header may add to a row's history, in bytes.
+	maxHeader = 4 << 10
+	// maxHeaders bounds all of a record's, so that it can be sent on.
+	maxHeaders = 64 << 10
+)
+
+// TypeIn reads an event's type from the headers alone; empty where a producer
+// sent none. The function gives the value of a header by its name.
+func TypeIn(header func(name string) []byte) order.Type { return order.Type(header(headerType)) }
+
+// HeadersOf gives the headers of an event.
+func HeadersOf(e order.Event) Headers {
+	h := Headers{
+		headerSpec:    []byte("1.0"),
+		headerID:      []byte(e.ID),
+		headerType:    []byte(e.Type),
+		headerSource:  []byte(e.Source),
+		headerTime:    e.Time.UTC().AppendFormat(nil, time.RFC3339Nano),
+		headerSubject: []byte(e.OrderID),
+		headerContent: []byte("application/json"),
+		headerAttempt: strconv.AppendInt(nil, int64(e.Attempt), 10),
+	}
+	if e.Causation != "" {
+		h[headerCausation] = []byte(e.Causation)
+	}
+	if e.Reason != "" {
+		h[headerReason] = []byte(e.Reason)
+	}
+	if e.Outcome != "" {
+		h[headerOutcome] = []byte(e.Outcome)
+	}
+	return h
+}
+
+// Complete adds to a decoded event what its record's headers say, and holds the
+// two and the key against each other. An event without headers is the first
+// attempt at what it says; it happened when its record was written.
+func Complete(e order.Event, key string, h Headers, written time.Time) (order.Event, error) {
+	if key != e.OrderID {
+		return e, fmt.Errorf("the key %q is not the id %q", key, e.OrderID)
+	}
+	if !order.ValidID(key) {
+		return e, fmt.Errorf("the key %q is no order id", key)
+	}
+	total := 0
+	for name, value := range h {
+		if len(value) > maxHeader {
+			return e, fmt.Errorf("header %q has %d bytes; %d are allowed", name, len(value), maxHeader)
+		}
+		if total += len(name) + len(value); total > maxHeaders {
+			return e, fmt.Errorf("the headers have more than %d bytes", maxHeaders)
+		}
+	}
+	if t, sent := h[headerType]; sent && order.Type(t) != e.Type {
+		return e, fmt.Errorf("header %s says %q, the value %q", headerType, t, e.Type)
+	}
+	e.Attempt, e.Time = 1, written
+	if a, sent := h[headerAttempt]; sent {
+		n, err := strconv.Atoi(string(a))
+		if err != nil || n < 1 {
+			return e, fmt.Errorf("header %s is %q: want a number from 1", headerAttempt, a)
+		}
+		e.Attempt = n
+	}
+	if t, sent := h[headerTime]; sent {
+		at, err := time.Parse(time.RFC3339Nano, string(t))
+		if err != nil {
+			return e, fmt.Errorf("header %s is %q: want RFC 3339", headerTime, t)
+		}
+		e.Time = at
+	}
+	e.Time = e.Time.UTC()
+	e.ID = string(h[headerID])
+	if e.ID == "" {
+		e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
+	}
+	e.Source = string(h[headerSource])
+	e.Causation = string(h[headerCausation])
+	e.Reason = string(h[headerReason])
+	e.Outcome = order.Status(h[headerOutcome])
+	return e, nil
+}
+
+// Read makes an event of a record. The error says why it is none.
+func Read(key string, value []byte, h Headers, written time.Time) (order.Event, error) {
+	e, err := decodeEvent(value)
+	if err != nil {
+		return e, err
+	}
+	return Complete(e, key, h, written)
+}

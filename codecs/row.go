@@ -1,0 +1,132 @@
+package codecs
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/goccy/go-json"
+
+	"simplecqrs/order"
+)
+
+// Row is the codec of view.order's values: the seed's shape and, under "meta",
+// what it does not show.
+type Row struct{}
+
+type meta struct {
+	Version   int64        `json:"version"`
+	Status    order.Status `json:"status"`
+	CreatedAt time.Time    `json:"createdAt"`
+	UpdatedAt time.Time    `json:"updatedAt"`
+	Final     order.Step   `json:"final,omitempty"`
+	Outcome   order.Status `json:"outcome,omitempty"`
+	Parked    string       `json:"parked,omitempty"`
+	History   []entry      `json:"history"`
+}
+
+type entry struct {
+	ID        string     `json:"id"`
+	Type      order.Type `json:"type"`
+	Time      time.Time  `json:"time"`
+	Attempt   int        `json:"attempt"`
+	Causation string     `json:"causation,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
+}
+
+// Encode takes an order.Row, or what it gave for one before, as Encoded.
+func (Row) Encode(value any) ([]byte, error) {
+	if done, ok := value.(Encoded); ok {
+		return done, nil
+	}
+	r, ok := value.(order.Row)
+	if !ok {
+		return nil, fmt.Errorf("codecs: %T is not an order.Row", value)
+	}
+	m := meta{
+		Version: r.Meta.Version, Status: r.Meta.Status,
+		CreatedAt: r.Meta.CreatedAt, UpdatedAt: r.Meta.UpdatedAt,
+		Final: r.Meta.Final, Outcome: r.Meta.Outcome, Parked: r.Meta.Parked,
+		History: make([]entry, len(r.Meta.History)),
+	}
+	for i, e := range r.Meta.History {
+		m.History[i] = entry(e)
+	}
+	encoded, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("codecs: row %s: %w", r.ID, err)
+	}
+	o := seedShape(r)
+	o.raw("meta", encoded)
+	return o.bytes(), nil
+}
+
+// Decode gives an order.Row, or Malformed.
+func (Row) Decode(data []byte) (any, error) {
+	r, err := decodeRow(data)
+	if err != nil {
+		return Malformed{Raw: data, Err: err}, nil
+	}
+	return r, nil
+}
+
+func decodeRow(data []byte) (order.Row, error) {
+	all, err := members(data)
+	if err != nil {
+		return order.Row{}, err
+	}
+	id, err := text(all, "id")
+	if err != nil {
+		return order.Row{}, err
+	}
+	t, err := text(all, "type")
+	if err != nil {
+		return order.Row{}, err
+	}
+	var m meta
+	if err := json.Unmarshal(all["meta"], &m); err != nil {
+		return order.Row{}, fmt.Errorf("member \"meta\": %w", err)
+	}
+	delete(all, "meta")
+	delete(all, "events")
+	r := order.Row{
+		ID: id, Type: order.Type(t), Outputs: outputsOf(all),
+		Meta: order.Meta{
+			Version: m.Version, Status: m.Status,
+			CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
+			Final: m.Final, Outcome: m.Outcome, Parked: m.Parked,
+			History: make([]order.Entry, len(m.History)),
+		},
+	}
+	for i, e := range m.History {
+		r.Meta.History[i] = order.Entry(e)
+	}
+	return r, nil
+}
+
+// Answer is a row in exactly the shape and member order that the seed shows.
+func Answer(r order.Row) []byte {
+	o := seedShape(r)
+	return o.bytes()
+}
+
+func seedShape(r order.Row) object {
+	var o object
+	o.text("id", r.ID)
+	o.text("type", string(r.Type))
+	for _, s := range stepsInOrder(r.Outputs) {
+		o.raw(Member(s), r.Outputs[s])
+	}
+	events := []byte{'['}
+	for i, t := range r.Events() {
+		if i > 0 {
+			events = append(events, ',')
+		}
+		events = append(events, quote(string(t))...)
+	}
+	o.raw("events", append(events, ']'))
+	return o
+}
+
+// Encoded is a table's value that its codec has encoded already; Encode gives it
+// back as it is.
+type Encoded []byte

@@ -1,0 +1,103 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"simplecqrs/order"
+	"simplecqrs/processors"
+	"simplecqrs/saga"
+	"simplecqrs/views"
+)
+
+// RoleEdge is the role that answers HTTP requests for commands and queries.
+const RoleEdge = "edge"
+
+// Where queries are answered from.
+const (
+	QueryMongo = "mongo" // the read store
+	QueryLocal = "local" // the process's own copy of view.order
+)
+
+// Config says what a process does and with whom.
+type Config struct {
+	Roles    []string // see AllRoles; empty: all
+	Brokers  []string
+	Mongo    string       // URI of the read store; needed by the sink, and by an edge that queries it
+	Query    string       // QueryMongo or QueryLocal; empty: QueryMongo
+	DataDir  string       // see stream.Config
+	Listener net.Listener // health and metrics of any role, and the edge; the node closes it
+
+	Definition saga.Definition        // zero: the seed's
+	Registry   *prometheus.Registry   // nil: a new one
+	Logger     *slog.Logger           // nil: silent
+	Stored     func(order.Row)        // if set, told each row that the read store has acknowledged
+	Updated    func(order.Row)        // if set, told each row that reaches a local table, which is kept for it
+	Worker     processors.Participant // nil: Echo
+}
+
+// AllRoles lists the roles for a definition: the workers are its steps.
+func AllRoles(d saga.Definition) []string {
+	roles := []string{RoleEdge}
+	for _, s := range d.Steps {
+		roles = append(roles, processors.RoleOf(s))
+	}
+	return append(roles, processors.RoleSaga, processors.RoleAggregate, views.RoleSink)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if len(c.Definition.Steps) == 0 {
+		c.Definition = saga.Default()
+	}
+	if err := c.Definition.Validate(); err != nil {
+		return c, err
+	}
+	known := AllRoles(c.Definition)
+	if len(c.Roles) == 0 {
+		c.Roles = known
+	}
+	for _, r := range c.Roles {
+		if !slices.Contains(known, r) {
+			return c, fmt.Errorf("unknown role %q; the roles are %s", r, strings.Join(known, ", "))
+		}
+	}
+	switch c.Query {
+	case "":
+		c.Query = QueryMongo
+	case QueryMongo, QueryLocal:
+	default:
+		return c, fmt.Errorf("query from %q: want %s or %s", c.Query, QueryMongo, QueryLocal)
+	}
+	if c.Mongo == "" && c.needsMongo() {
+		return c, errors.New("the sink, and an edge that queries the read store, need the URI of a MongoDB")
+	}
+	if c.Listener == nil {
+		return c, errors.New("no listener given")
+	}
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Worker == nil {
+		c.Worker = processors.Echo{}
+	}
+	return c, nil
+}
+
+func (c Config) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+func (c Config) needsMongo() bool {
+	return c.has(views.RoleSink) || c.has(RoleEdge) && c.Query != QueryLocal
+}
+
+func (c Config) needsTable() bool {
+	return c.Updated != nil || c.has(RoleEdge) && c.Query == QueryLocal
+}

@@ -1,0 +1,76 @@
+package processors
+
+import (
+	"fmt"
+
+	"github.com/lovoo/goka"
+
+	"simplecqrs/codecs"
+	"simplecqrs/order"
+	"simplecqrs/stream"
+)
+
+// RoleAggregate is the role that folds events into rows.
+const RoleAggregate = "aggregate"
+
+// Aggregate is the processor whose table is view.order: Kafka Streams' Transformer
+// with its state store. It hears every record, so it is also the one that answers
+// for those that are no events.
+func Aggregate(c Config, fold func(order.Row, order.Event) order.Row) stream.Processor {
+	a := aggregate{intake: c.intake(RoleAggregate, true), fold: fold, figures: c.figures()}
+	return stream.Processor{
+		Role: RoleAggregate,
+		Graph: goka.DefineGroup(groupView,
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, a.handle),
+			goka.Output(codecs.StoreOrder, codecs.Bytes{}), // for what lies in the wrong partition
+			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
+			goka.Persist(codecs.Row{}),
+		),
+	}
+}
+
+type aggregate struct {
+	intake
+	fold    func(order.Row, order.Event) order.Row
+	figures *Figures
+}
+
+func (a aggregate) handle(ctx goka.Context, msg any) {
+	e, ok := a.event(ctx, msg)
+	if !ok {
+		return
+	}
+	value := msg.([]byte)
+	row, err := stored[order.Row](ctx)
+	if err != nil {
+		a.letter(ctx, value, err)
+		return
+	}
+	if row.Meta.Parked != "" && !row.Holds(e.ID) {
+		a.letter(ctx, value, fmt.Errorf("behind an event that could not be folded: %s", row.Meta.Parked))
+		return
+	}
+	next, encoded, err := a.next(row, e)
+	if err != nil {
+		a.letter(ctx, value, err)
+		ctx.SetValue(order.Park(row, e.OrderID, err.Error()))
+		return
+	}
+	ctx.SetValue(encoded)
+	if next.Meta.Version != row.Meta.Version {
+		a.figures.folded(e.Type)
+	}
+}
+
+// next folds the event and encodes the row; an error parks the order.
+func (a aggregate) next(row order.Row, e order.Event) (order.Row, codecs.Encoded, error) {
+	next, err := guarded(func() order.Row { return a.fold(row, e) })
+	if err != nil {
+		return row, nil, err
+	}
+	encoded, err := codecs.Row{}.Encode(next)
+	if err == nil && len(encoded) > maxRowValue {
+		err = fmt.Errorf("the row would have %d bytes; %d are allowed", len(encoded), maxRowValue)
+	}
+	return next, encoded, err
+}

@@ -1,0 +1,73 @@
+package processors
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"simplecqrs/order"
+	"simplecqrs/saga"
+)
+
+// Config is what the shells need. Its zero value but for Partitions works.
+type Config struct {
+	Partitions int32            // of each of our topics
+	Now        func() time.Time // nil: time.Now
+	Figures    *Figures         // nil: figures that nobody sees
+}
+
+func (c Config) now() time.Time {
+	if c.Now != nil {
+		return c.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
+func (c Config) figures() *Figures {
+	if c.Figures != nil {
+		return c.Figures
+	}
+	return NewFigures(prometheus.NewRegistry(), saga.Default())
+}
+
+func (c Config) intake(role string, judge bool) intake {
+	return intake{
+		role: role, partitions: int(c.Partitions), judge: judge,
+		letters: c.figures().letters.WithLabelValues(role),
+	}
+}
+
+// Figures count what the shells do. One serves all shells of a process.
+type Figures struct {
+	events  *prometheus.CounterVec
+	letters *prometheus.CounterVec
+	types   map[order.Type]bool // those that get a figure of their own
+}
+
+// NewFigures registers the figures. Events of types that the definition does not
+// lead to are counted together, lest a foreign producer make up series.
+func NewFigures(reg prometheus.Registerer, d saga.Definition) *Figures {
+	f := &Figures{types: map[order.Type]bool{}}
+	for _, s := range d.Steps {
+		for _, p := range []order.Phase{order.Requested, order.Completed, order.Failed} {
+			f.types[order.TypeOf(s, p)] = true
+		}
+	}
+	f.events = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "simplecqrs_events_total",
+		Help: "Events folded into rows, by type; duplicates are not counted.",
+	}, []string{"type"})
+	f.letters = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "simplecqrs_dead_letters_total",
+		Help: "Records that a role could not handle and wrote to deadletter.order.",
+	}, []string{"role"})
+	return f
+}
+
+func (f *Figures) folded(t order.Type) {
+	if !f.types[t] {
+		t = "other"
+	}
+	f.events.WithLabelValues(string(t)).Inc()
+}

@@ -1,0 +1,17 @@
+package processors
+
+import (
+	"context"
+	"fmt"
+
+	"simplecqrs/order"
+)
+
+// Echo is the seed's participant: it does nothing, and answers with the order's
+// id and the type of the completion.
+type Echo struct{}
+
+// Do implements Participant.
+func (Echo) Do(_ context.Context, r Request) (order.JSON, error) {
+	return fmt.Appendf(nil, `{"body":"%s_%s"}`, r.OrderID, order.TypeOf(r.Step, order.Completed)), nil
+}

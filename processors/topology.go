@@ -1,0 +1,68 @@
+package processors
+
+import (
+	"strconv"
+
+	"github.com/lovoo/goka"
+
+	"simplecqrs/codecs"
+	"simplecqrs/stream"
+)
+
+// The consumer groups of the stateful roles. goka names a group's table by adding
+// a suffix, so these two and the suffix make view.order and saga.order.
+const (
+	groupView = "view"
+	groupSaga = "saga"
+)
+
+// The suffix is global in goka and must be set before any group is defined.
+func init() { goka.SetTableSuffix(".order") }
+
+// The largest record that each topic takes, in bytes. A letter is the record that
+// it tells of and more headers, so deadletter.order takes the most.
+const (
+	maxStored     = 1 << 20
+	maxRow        = 2 << 20
+	maxLetter     = 3 << 20
+	recordMargin  = 64 << 10 // for the key, the headers and the batch around a value
+	maxRowValue   = maxRow - recordMargin
+	maxStateValue = maxStored - recordMargin
+)
+
+var maxRecord = map[string]int{
+	codecs.StoreOrder:      maxStored,
+	codecs.SagaOrder:       maxStored,
+	codecs.ViewOrder:       maxRow,
+	codecs.DeadletterOrder: maxLetter,
+}
+
+// MaxRecord is the largest record that one of our topics takes, in bytes.
+func MaxRecord(topic string) int32 { return int32(maxRecord[topic]) }
+
+// Topics gives what our topics must be like. Replication 0 accepts any; a
+// replication of n writes with the acknowledgement of n-1 replicas, at least one.
+func Topics(partitions int32, replication int16) []stream.Topic {
+	topic := func(name, cleanup string) stream.Topic {
+		t := stream.Topic{
+			Name: name, Partitions: partitions, Replication: replication,
+			Config: map[string]string{
+				"cleanup.policy":    cleanup,
+				"max.message.bytes": strconv.Itoa(maxRecord[name]),
+			},
+		}
+		if cleanup == "delete" {
+			t.Config["retention.ms"] = "-1" // the log is the truth: it is kept
+		}
+		if replication > 0 {
+			t.Config["min.insync.replicas"] = strconv.Itoa(max(int(replication)-1, 1))
+		}
+		return t
+	}
+	return []stream.Topic{
+		topic(codecs.StoreOrder, "delete"),
+		topic(codecs.ViewOrder, "compact"),
+		topic(codecs.SagaOrder, "compact"),
+		topic(codecs.DeadletterOrder, "delete"),
+	}
+}

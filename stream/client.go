@@ -1,0 +1,206 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/IBM/sarama"
+	"github.com/cenkalti/backoff/v5"
+	"github.com/lovoo/goka"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Client is a process's connection to the brokers and its local tables. All
+// processors, views and emitters of the process share it.
+type Client struct {
+	config  Config
+	log     *slog.Logger
+	kafka   *kgo.Client
+	admin   *kadm.Client
+	tables  *tables
+	figures *figures
+	backoff func() *backoff.ExponentialBackOff
+
+	mu    sync.Mutex
+	roles []*role
+}
+
+// Open checks the settings, opens the local tables and prepares to connect. It
+// does not wait for a broker.
+func Open(c Config) (*Client, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFigures(c.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("stream: registering the metrics: %w", err)
+	}
+	kafka, err := newProducerClient(c)
+	if err != nil {
+		return nil, err
+	}
+	t, err := openTables(c.DataDir)
+	if err != nil {
+		kafka.Close()
+		return nil, err
+	}
+	return &Client{
+		config: c, log: c.Logger, kafka: kafka, admin: kadm.NewClient(kafka),
+		tables: t, figures: f, backoff: defaultBackoff,
+	}, nil
+}
+
+// Close lets go of the brokers and the local tables. Everything that runs on the
+// client must have ended; what was emitted and not acknowledged is lost.
+func (c *Client) Close() error {
+	c.kafka.Close()
+	return c.tables.close()
+}
+
+// Status tells how each processor and view is doing, in the order in which they
+// were started.
+func (c *Client) Status() []Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]Status, len(c.roles))
+	for i, r := range c.roles {
+		all[i], _ = r.status()
+	}
+	return all
+}
+
+// WaitRunning returns once every processor and view that was started runs.
+func (c *Client) WaitRunning(ctx context.Context) error {
+	c.mu.Lock()
+	roles := slices.Clone(c.roles)
+	c.mu.Unlock()
+	for _, r := range roles {
+		for {
+			s, changed := r.status()
+			if s.State == Running {
+				break
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return errors.Join(fmt.Errorf("stream: %s is %s: %w", s.Role, s.State, ctx.Err()), s.Err)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Client) newRole(name string) *role {
+	r := newRole(name, c.figures)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.roles = append(c.roles, r)
+	return r
+}
+
+// Emitter opens an emitter for a topic. Finish it before the client is closed,
+// and once only.
+func (c *Client) Emitter(topic goka.Stream, codec goka.Codec) (*goka.Emitter, error) {
+	return goka.NewEmitter(c.config.Brokers, topic, codec,
+		goka.WithEmitterProducerBuilder(c.producerBuilder),
+		goka.WithEmitterHasher(newHasher),
+	)
+}
+
+// Processor is a goka processor to be kept running.
+type Processor struct {
+	Role   string // its name in status, metrics and local tables
+	Graph  *goka.GroupGraph
+	Filter Filter // nil: it wants every record
+	// Options are passed on to goka, after our own.
+	Options []goka.ProcessorOption
+}
+
+// Prepare adds a processor to the client's status. What it gives runs it until
+// ctx ends, through as many lives as it takes, and then finishes and commits
+// what it had begun.
+func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
+	r := c.newRole(p.Role)
+	return func(ctx context.Context) {
+		c.supervise(ctx, r, func(ctx context.Context) error {
+			if t := p.Graph.GroupTable(); t != nil {
+				if err := c.bind(ctx, p.Role, t.Topic()); err != nil {
+					return err
+				}
+			}
+			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, append(c.processorOptions(r, p.Filter), p.Options...)...)
+			if err != nil {
+				return err
+			}
+			return processor.Run(ctx)
+		})
+	}
+}
+
+func (c *Client) processorOptions(r *role, filter Filter) []goka.ProcessorOption {
+	return []goka.ProcessorOption{
+		goka.WithClientID(c.config.ClientID),
+		goka.WithLogger(gokaLogger{c.log, r.name}),
+		goka.WithHasher(newHasher),
+		goka.WithProducerBuilder(c.producerBuilder),
+		goka.WithStorageBuilder(c.tables.builder(r.name)),
+		goka.WithContextWrapper(failForGood),
+		goka.WithNilHandling(goka.NilProcess),
+		goka.WithPartitionChannelSize(1024),
+		goka.WithConsumerSaramaBuilder(c.consumerBuilder),
+		goka.WithTopicManagerBuilder(c.topicManagerBuilder),
+		goka.WithConsumerGroupBuilder(func(brokers []string, name, clientID string) (sarama.ConsumerGroup, error) {
+			g, err := sarama.NewConsumerGroup(brokers, name, c.config.sarama(clientID))
+			if err != nil {
+				return nil, err
+			}
+			return &group{ConsumerGroup: g, role: r, filter: filter}, nil
+		}),
+	}
+}
+
+func (c *Client) consumerBuilder(brokers []string, clientID string) (sarama.Consumer, error) {
+	return sarama.NewConsumer(brokers, c.config.sarama(clientID))
+}
+
+// topicManagerBuilder gives a topic manager that makes no topics: a processor
+// whose topics are missing must not run on what it happens to make up.
+func (c *Client) topicManagerBuilder(brokers []string) (goka.TopicManager, error) {
+	settings := goka.NewTopicManagerConfig()
+	settings.NoCreate = true
+	return goka.NewTopicManager(brokers, c.config.sarama(c.config.ClientID), settings)
+}
+
+// bind holds the role's local copy to the topic as it is now.
+func (c *Client) bind(ctx context.Context, role, topic string) error {
+	details, err := c.describe(ctx, []string{topic})
+	if err != nil {
+		return err
+	}
+	d, exists := details[topic]
+	if !exists {
+		return &Mismatch{topic, "the topic", "missing", "present"}
+	}
+	return c.tables.bind(role, topic, d.ID[:])
+}
+
+// gokaLogger passes goka's messages on, which are of use in debugging only: what
+// matters comes as an error.
+type gokaLogger struct {
+	log  *slog.Logger
+	role string
+}
+
+func (l gokaLogger) Print(args ...any) {
+	l.log.Debug(fmt.Sprint(args...), slog.String("role", l.role))
+}
+func (l gokaLogger) Println(args ...any) { l.Print(args...) }
+func (l gokaLogger) Printf(format string, args ...any) {
+	l.log.Debug(fmt.Sprintf(format, args...), slog.String("role", l.role))
+}

@@ -1,0 +1,68 @@
+package stream
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/lovoo/goka"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config says which brokers to talk to, and how.
+type Config struct {
+	Brokers  []string // host:port, at least one
+	ClientID string   // empty: simplecqrs
+	// DataDir holds the local copies of tables; empty keeps them in memory. One
+	// process alone may use it.
+	DataDir string
+	// MaxRecord bounds a record of a topic, in bytes with its key and headers. It
+	// must be what the topic allows. Nil: 1 MB, the broker's own default.
+	MaxRecord  func(topic string) int32
+	Registerer prometheus.Registerer // nil: the figures are kept to ourselves
+	Logger     *slog.Logger          // nil: silent
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if len(c.Brokers) == 0 {
+		return c, errors.New("stream: no brokers given")
+	}
+	if c.ClientID == "" {
+		c.ClientID = "simplecqrs"
+	}
+	if c.MaxRecord == nil {
+		c.MaxRecord = func(string) int32 { return 1_000_000 }
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// commitInterval is how often finished offsets are committed: the shorter, the
+// fewer records come again after a crash.
+const commitInterval = 200 * time.Millisecond
+
+// sarama gives the settings of the consuming clients; the producer is not sarama's.
+// A new value at each call, as goka's builders write into what they get.
+func (c Config) sarama(clientID string) *sarama.Config {
+	s := goka.DefaultConfig()
+	s.ClientID = clientID
+	s.Version = sarama.V2_8_0_0
+	s.Metadata.AllowAutoTopicCreation = false
+	// Together the time for which a client looks for a broker before its call fails.
+	s.Metadata.Retry.Max = 120
+	s.Metadata.Retry.Backoff = 250 * time.Millisecond
+	s.Consumer.Offsets.Initial = sarama.OffsetOldest
+	s.Consumer.Offsets.AutoCommit.Interval = commitInterval
+	s.Consumer.MaxWaitTime = 100 * time.Millisecond
+	// A member learns of a rebalance from a heartbeat, so this bounds the pause.
+	s.Consumer.Group.Heartbeat.Interval = 300 * time.Millisecond
+	s.Consumer.Group.Session.Timeout = 10 * time.Second
+	s.ChannelBufferSize = 1024
+	return s
+}

@@ -1,0 +1,16 @@
+package stream
+
+import "github.com/lovoo/goka"
+
+// failing makes Fail stop the callback at all times. goka's own returns when the
+// generation is ending, upon which the callback runs on and its record is
+// committed although it failed. goka recovers the panic and ends the processor.
+type failing struct{ gokaContext }
+
+// gokaContext is an alias, as embedding goka.Context itself would hide its
+// method Context.
+type gokaContext = goka.Context
+
+func (failing) Fail(err error) { panic(err) }
+
+func failForGood(ctx goka.Context) goka.Context { return failing{ctx} }

@@ -1,0 +1,24 @@
+// Package stream is goka made safe. It alone knows the brokers' clients.
+//
+// What goka v1.1.15 leaves open and this package closes:
+//
+//   - A later acknowledgement never commits over an earlier unfinished record:
+//     only the finished prefix of a partition is committed (group.go).
+//   - A member that joins or leaves does not stop the others for seconds: a
+//     generation that ends is followed by the next at once (group.go).
+//   - A broker that goes away costs no role its life: the consumer rejoins, the
+//     producer keeps what it could not send (group.go, producer.go).
+//   - Records reach a partition in the order of their emits, each exactly once
+//     for as long as the producer lives, and no batch waits to be filled
+//     (producer.go).
+//   - Whatever ends with an error all the same is built anew, with backoff, and
+//     is not ready meanwhile (supervisor.go).
+//   - ctx.Fail always stops the callback, also while a generation ends (context.go).
+//   - Keys are partitioned as Java clients do it (partition.go).
+//   - Topics are made and held to explicit settings (topics.go).
+//   - Local tables survive a rebalance, and are wiped with their topic (table.go).
+//   - A view's offset moves only over what its consumer has acknowledged (gate.go).
+//
+// The caller gives a [Config], opens a [Client], and runs processors and views
+// with it. Handlers must be idempotent: delivery is at least once.
+package stream

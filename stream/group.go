@@ -1,0 +1,207 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// Record is what a [Filter] sees of a record: its headers by name.
+type Record struct{ m *sarama.ConsumerMessage }
+
+// Header gives the value of the record's last header with that name; nil without one.
+func (r Record) Header(name string) []byte {
+	for i := len(r.m.Headers) - 1; i >= 0; i-- {
+		if h := r.m.Headers[i]; string(h.Key) == name {
+			return h.Value
+		}
+	}
+	return nil
+}
+
+// Filter reports whether a role wants a record. The others count as finished
+// without goka ever seeing them.
+type Filter func(Record) bool
+
+// rejoinDelay is the wait before a consumer joins again after trouble with the
+// brokers; after an ordinary rebalance there is none.
+const rejoinDelay = time.Second
+
+// group is a consumer group for goka in which generations follow each other at
+// once and only finished prefixes are committed. It returns from Consume only
+// when told to, or with an error of the handler.
+type group struct {
+	sarama.ConsumerGroup
+	role   *role
+	filter Filter
+}
+
+// Consume implements sarama.ConsumerGroup.
+func (g *group) Consume(ctx context.Context, topics []string, h sarama.ConsumerGroupHandler) error {
+	for ctx.Err() == nil {
+		w := &handler{ConsumerGroupHandler: h, group: g}
+		err := g.ConsumerGroup.Consume(ctx, topics, w)
+		if w.err != nil {
+			return w.err
+		}
+		if errors.Is(err, sarama.ErrClosedConsumerGroup) {
+			return err
+		}
+		g.role.disturbed(err)
+		if err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(rejoinDelay):
+		}
+	}
+	return nil
+}
+
+// handler watches over goka's handler for one generation.
+type handler struct {
+	sarama.ConsumerGroupHandler
+	group   *group
+	session *session
+	err     error // of the handler itself, which ends the processor
+}
+
+func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
+	h.session = newSession(s, h.group.role)
+	h.err = h.ConsumerGroupHandler.Setup(h.session)
+	if h.err == nil {
+		h.group.role.joined()
+	}
+	return h.err
+}
+
+func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
+	err := h.ConsumerGroupHandler.Cleanup(h.session)
+	h.session.close()
+	h.err = errors.Join(h.err, err)
+	return err
+}
+
+func (h *handler) ConsumeClaim(_ sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) error {
+	messages, left := make(chan *sarama.ConsumerMessage, cap(c.Messages())), make(chan struct{})
+	defer close(left)
+	p := h.session.claimed(c)
+	go func() { // ends with the claim, which sarama closes once this method returns
+		defer close(messages)
+		for m := range c.Messages() {
+			p.begin(m.Offset)
+			if h.group.filter != nil && !h.group.filter(Record{m}) {
+				p.finish(m.Offset)
+				continue
+			}
+			select {
+			case messages <- m:
+			case <-left:
+				return
+			}
+		}
+	}()
+	return h.ConsumerGroupHandler.ConsumeClaim(h.session, claim{c, messages})
+}
+
+// claim hands on the messages that the role wants.
+type claim struct {
+	sarama.ConsumerGroupClaim
+	messages <-chan *sarama.ConsumerMessage
+}
+
+func (c claim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }
+
+// session is a generation. goka marks each record as it finishes; what goes on to
+// the broker, a few times a second, is the finished prefix.
+type session struct {
+	sarama.ConsumerGroupSession
+	role *role
+
+	mu     sync.Mutex
+	claims map[place]*claimed
+	stop   chan struct{}
+	ticker sync.WaitGroup
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+type claimed struct {
+	prefix
+	claim sarama.ConsumerGroupClaim
+}
+
+func newSession(s sarama.ConsumerGroupSession, r *role) *session {
+	w := &session{ConsumerGroupSession: s, role: r, claims: map[place]*claimed{}, stop: make(chan struct{})}
+	w.ticker.Go(func() {
+		tick := time.NewTicker(commitInterval / 2)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				w.hand()
+			case <-w.stop:
+				return
+			}
+		}
+	})
+	return w
+}
+
+func (s *session) claimed(c sarama.ConsumerGroupClaim) *claimed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &claimed{claim: c}
+	s.claims[place{c.Topic(), c.Partition()}] = p
+	return p
+}
+
+// MarkOffset implements sarama.ConsumerGroupSession; next is the offset after the
+// record that finished.
+func (s *session) MarkOffset(topic string, partition int32, next int64, _ string) {
+	s.mu.Lock()
+	p := s.claims[place{topic, partition}]
+	s.mu.Unlock()
+	if p != nil {
+		p.finish(next - 1)
+	}
+}
+
+// MarkMessage implements sarama.ConsumerGroupSession.
+func (s *session) MarkMessage(m *sarama.ConsumerMessage, meta string) {
+	s.MarkOffset(m.Topic, m.Partition, m.Offset+1, meta)
+}
+
+// hand passes the finished prefixes on to be committed and tells the lag.
+func (s *session) hand() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at, p := range s.claims {
+		next := p.finished()
+		if next > 0 {
+			s.ConsumerGroupSession.MarkOffset(at.topic, at.partition, next, "")
+		} else {
+			next = max(p.claim.InitialOffset(), 0)
+		}
+		s.role.lag(at, max(p.claim.HighWaterMarkOffset()-next, 0))
+	}
+}
+
+// close hands on what finished last; sarama commits it before the generation ends.
+func (s *session) close() {
+	close(s.stop)
+	s.ticker.Wait()
+	s.hand()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at := range s.claims {
+		s.role.lost(at)
+	}
+}

@@ -1,0 +1,109 @@
+package stream
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Status is how a processor or view is doing.
+type Status struct {
+	Role  string
+	State State
+	Err   error // what ended its last life, or keeps it from the brokers; nil if nothing does
+}
+
+// State is a stage in the life of a processor or view.
+type State string
+
+// Starting goes to Running once all local tables are recovered; a processor that
+// ends with an error is Rebuilding until it runs again, and one that has lost
+// its brokers is Disconnected until it has them back.
+const (
+	Starting     State = "starting"
+	Running      State = "running"
+	Rebuilding   State = "rebuilding"
+	Disconnected State = "disconnected"
+)
+
+// role is what is known of a processor or view, over all its lives.
+type role struct {
+	name    string
+	figures *figures
+
+	mu      sync.Mutex
+	state   State
+	err     error
+	changed chan struct{} // closed at the next change
+}
+
+func newRole(name string, f *figures) *role {
+	return &role{name: name, figures: f, state: Starting, changed: make(chan struct{})}
+}
+
+func (r *role) set(s State, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state, r.err = s, err
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *role) status() (Status, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Status{Role: r.name, State: r.state, Err: r.err}, r.changed
+}
+
+// joined tells that a generation began, with all tables recovered.
+func (r *role) joined() {
+	r.figures.generations.WithLabelValues(r.name).Inc()
+	r.set(Running, nil)
+}
+
+// disturbed tells that a generation ended, with an error if the brokers are to
+// blame. An ordinary rebalance leaves the role as ready as it was.
+func (r *role) disturbed(err error) {
+	if err != nil {
+		r.set(Disconnected, err)
+	}
+}
+
+func (r *role) lag(at place, records int64) {
+	r.figures.lag.WithLabelValues(r.name, at.topic, strconv.Itoa(int(at.partition))).Set(float64(records))
+}
+
+func (r *role) lost(at place) {
+	r.figures.lag.DeleteLabelValues(r.name, at.topic, strconv.Itoa(int(at.partition)))
+}
+
+// figures are what the package tells of itself.
+type figures struct {
+	lag         *prometheus.GaugeVec
+	generations *prometheus.CounterVec
+	restarts    *prometheus.CounterVec
+}
+
+func newFigures(reg prometheus.Registerer) (*figures, error) {
+	f := &figures{
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "simplecqrs_consumer_lag_records",
+			Help: "Records of a partition that a role has not finished.",
+		}, []string{"role", "topic", "partition"}),
+		generations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "simplecqrs_consumer_generations_total",
+			Help: "Generations of a role's consumer group that this process took part in; each but the first is a rebalance.",
+		}, []string{"role"}),
+		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "simplecqrs_role_restarts_total",
+			Help: "Times a role ended with an error and was built anew.",
+		}, []string{"role"}),
+	}
+	for _, c := range []prometheus.Collector{f.lag, f.generations, f.restarts} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,160 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Topic says what a topic must be like.
+type Topic struct {
+	Name        string
+	Partitions  int32
+	Replication int16             // 0: any
+	Config      map[string]string // what must be set, by Kafka's names
+}
+
+// Mismatch is a topic that is not as it must be.
+type Mismatch struct {
+	Topic, Setting, Found, Wanted string
+}
+
+func (m *Mismatch) Error() string {
+	return fmt.Sprintf("topic %s: %s is %s, wanted %s", m.Topic, m.Setting, m.Found, m.Wanted)
+}
+
+// CreateTopics makes the topics that are missing and checks them all.
+func (c *Client) CreateTopics(ctx context.Context, topics []Topic) error {
+	for _, t := range topics {
+		config := make(map[string]*string, len(t.Config))
+		for name, value := range t.Config {
+			config[name] = kadm.StringPtr(value)
+		}
+		replication := t.Replication
+		if replication == 0 {
+			replication = -1 // the broker's default
+		}
+		_, err := c.admin.CreateTopic(ctx, t.Partitions, replication, config, t.Name)
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("stream: creating topic %s: %w", t.Name, err)
+		}
+	}
+	return c.CheckTopics(ctx, topics)
+}
+
+// CheckTopics compares the topics with what they must be. The error joins one
+// Mismatch for each difference.
+func (c *Client) CheckTopics(ctx context.Context, topics []Topic) error {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	details, err := c.describe(ctx, names)
+	if err != nil {
+		return err
+	}
+	configs, err := c.admin.DescribeTopicConfigs(ctx, existing(details)...)
+	if err != nil {
+		return fmt.Errorf("stream: reading the topics' settings: %w", err)
+	}
+	var found []error
+	for _, t := range topics {
+		d, exists := details[t.Name]
+		if !exists {
+			found = append(found, &Mismatch{t.Name, "the topic", "missing", "present"})
+			continue
+		}
+		found = append(found, t.differences(d, configs)...)
+	}
+	return errors.Join(found...)
+}
+
+func (t Topic) differences(d kadm.TopicDetail, configs kadm.ResourceConfigs) []error {
+	var found []error
+	differ := func(setting string, is, want any) {
+		if is, want := fmt.Sprint(is), fmt.Sprint(want); is != want {
+			found = append(found, &Mismatch{t.Name, setting, is, want})
+		}
+	}
+	differ("partitions", len(d.Partitions), t.Partitions)
+	if t.Replication != 0 {
+		differ("replication", d.Partitions.NumReplicas(), t.Replication)
+	}
+	set, err := configs.On(t.Name, nil)
+	if err == nil {
+		err = set.Err
+	}
+	if err != nil {
+		return append(found, fmt.Errorf("stream: reading the settings of topic %s: %w", t.Name, err))
+	}
+	values := make(map[string]string, len(set.Configs))
+	for _, one := range set.Configs {
+		values[one.Key] = one.MaybeValue()
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Config)) {
+		differ(name, values[name], t.Config[name])
+	}
+	return found
+}
+
+// Partitions gives the number of partitions of a topic; a Mismatch if it is missing.
+func (c *Client) Partitions(ctx context.Context, topic string) (int32, error) {
+	details, err := c.describe(ctx, []string{topic})
+	if err != nil {
+		return 0, err
+	}
+	d, exists := details[topic]
+	if !exists {
+		return 0, &Mismatch{topic, "the topic", "missing", "present"}
+	}
+	return int32(len(d.Partitions)), nil
+}
+
+// describe gives what is known of the topics that exist.
+func (c *Client) describe(ctx context.Context, names []string) (kadm.TopicDetails, error) {
+	listed, err := c.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("stream: listing the topics: %w", err)
+	}
+	for name, d := range listed {
+		switch {
+		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+			delete(listed, name)
+		case d.Err != nil:
+			return nil, fmt.Errorf("stream: topic %s: %w", name, d.Err)
+		}
+	}
+	return listed, nil
+}
+
+func existing(details kadm.TopicDetails) []string { return slices.Sorted(maps.Keys(details)) }
+
+// EndOffsets gives the offset after the last record of each partition of a topic.
+func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int32]int64, error) {
+	listed, err := c.admin.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stream: end offsets of %s: %w", topic, err)
+	}
+	ends := map[int32]int64{}
+	listed.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
+	return ends, nil
+}
+
+// warm connects to the brokers, learns the topics' leaders and takes a producer
+// id, so that the first record does not pay for it.
+func (c *Client) warm(ctx context.Context) error {
+	if err := c.kafka.Ping(ctx); err != nil {
+		return err
+	}
+	_, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, c.kafka)
+	return err
+}

@@ -1,0 +1,47 @@
+package views
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/lovoo/goka"
+	"github.com/lovoo/goka/storage"
+
+	"simplecqrs/codecs"
+	"simplecqrs/order"
+	"simplecqrs/stream"
+)
+
+// RoleSink is the role that brings the rows to MongoDB.
+const RoleSink = "sink"
+
+// Feed is the view that hands the rows of view.order to the sink. Its offset
+// moves over a row once the store has it, so what was on the way when the process
+// died comes again. It keeps no rows of its own. ctx ends the wait for a sink
+// that is full.
+func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
+	return stream.View{
+		Role: RoleSink, Table: codecs.ViewOrder, Codec: codecs.Row{}, Gated: true,
+		Callback: func(update goka.UpdateContext, s storage.Storage, key string, value []byte) error {
+			place := slog.Group("record", slog.String("key", key),
+				slog.Int("partition", int(update.Partition())), slog.Int64("offset", update.Offset()))
+			finished := s.(*stream.Gate).Begin(update.Offset())
+			done := func() {
+				if err := finished(); err != nil {
+					log.Error("a view's offset could not be kept; its records will come again", place, slog.Any("error", err))
+				}
+			}
+			decoded, err := codecs.Row{}.Decode(value)
+			if err != nil {
+				return err
+			}
+			row, ok := decoded.(order.Row)
+			if !ok {
+				log.Error("a record of view.order is no row and was passed over", place)
+				done()
+				return nil
+			}
+			return sink.Put(ctx, row, done)
+		},
+	}
+}

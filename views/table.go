@@ -1,0 +1,154 @@
+package views
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lovoo/goka"
+	"github.com/lovoo/goka/storage"
+
+	"simplecqrs/codecs"
+	"simplecqrs/order"
+	"simplecqrs/stream"
+)
+
+// RoleTable is the name of the table's view in status and metrics.
+const RoleTable = "table"
+
+// Table is a local copy of view.order that answers queries by itself. It holds
+// the rows of all partitions and goes on answering, with what it has, while the
+// brokers are away.
+type Table struct {
+	updated func(order.Row)
+
+	mu      sync.RWMutex
+	view    *goka.View  // nil while none runs
+	ready   atomic.Bool // whether the view has caught up since it began to run
+	changes changes
+}
+
+// NewTable makes a table, which answers once its View runs. updated, if not nil,
+// is told each row that arrives, from several goroutines.
+func NewTable(updated func(order.Row)) *Table {
+	return &Table{updated: updated}
+}
+
+// View is what keeps the table up to date; the caller runs it.
+func (t *Table) View() stream.View {
+	return stream.View{
+		Role: RoleTable, Table: codecs.ViewOrder, Codec: codecs.Row{},
+		Callback: t.update, Serve: t.serve,
+	}
+}
+
+func (t *Table) serve(v *goka.View) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.view = v
+	t.ready.Store(false)
+}
+
+func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, value []byte) error {
+	if err := goka.DefaultUpdate(ctx, s, key, value); err != nil {
+		return err
+	}
+	t.changes.announce(key)
+	if t.updated == nil || value == nil {
+		return nil
+	}
+	decoded, err := codecs.Row{}.Decode(value)
+	if row, ok := decoded.(order.Row); ok {
+		t.updated(row)
+	}
+	return err
+}
+
+// Get gives the row of an order; a NotFound error if there is none, Unavailable
+// until the table has caught up with its topic.
+func (t *Table) Get(_ context.Context, id string) (order.Row, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock() // held, as the view must not stop while it is read
+	if t.view != nil && t.view.Recovered() {
+		t.ready.Store(true) // and stays, for what it has is good to read while brokers are away
+	}
+	if t.view == nil || !t.ready.Load() {
+		return order.Row{}, &order.Error{Kind: order.Unavailable, Detail: "the local table is still catching up"}
+	}
+	value, err := t.view.Get(id)
+	if err != nil {
+		return order.Row{}, fmt.Errorf("views: reading the local table: %w", err)
+	}
+	switch v := value.(type) {
+	case order.Row:
+		return v, nil
+	case codecs.Malformed:
+		return order.Row{}, fmt.Errorf("views: the row of %s cannot be read: %w", id, v.Err)
+	}
+	return order.Row{}, order.NoSuchOrder(id)
+}
+
+// Await gives the first row of an order for which until holds. If ctx ends first
+// it gives the latest row seen and the error of ctx.
+func (t *Table) Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
+	changed, leave := t.changes.watch(id)
+	defer leave()
+	var latest order.Row
+	for {
+		row, err := t.Get(ctx, id)
+		switch kind := order.KindOf(err); {
+		case err == nil && until(row):
+			return row, nil
+		case err == nil:
+			latest = row
+		case kind != order.NotFound:
+			return latest, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return latest, ctx.Err()
+		}
+	}
+}
+
+// changes tells watchers that a key's value has changed.
+type changes struct {
+	mu       sync.Mutex
+	watchers map[string]map[chan struct{}]bool
+}
+
+// watch gives a channel that holds a signal once the key has changed since the
+// signal was last taken, and the function to call when done.
+func (c *changes) watch(key string) (changed <-chan struct{}, leave func()) {
+	ch := make(chan struct{}, 1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watchers == nil {
+		c.watchers = map[string]map[chan struct{}]bool{}
+	}
+	if c.watchers[key] == nil {
+		c.watchers[key] = map[chan struct{}]bool{}
+	}
+	c.watchers[key][ch] = true
+	return ch, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.watchers[key], ch)
+		if len(c.watchers[key]) == 0 {
+			delete(c.watchers, key)
+		}
+	}
+}
+
+func (c *changes) announce(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for ch := range c.watchers[key] {
+		select {
+		case ch <- struct{}{}:
+		default: // a signal is waiting there already
+		}
+	}
+}
