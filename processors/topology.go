@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/lovoo/goka"
@@ -30,15 +31,15 @@ const (
 	maxStateValue = maxStored - recordMargin
 )
 
-var maxRecord = map[string]int{
+var maxRecord = map[string]int32{
 	codecs.StoreOrder:      maxStored,
 	codecs.SagaOrder:       maxStored,
 	codecs.ViewOrder:       maxRow,
 	codecs.DeadletterOrder: maxLetter,
 }
 
-// MaxRecord is the largest record that one of our topics takes, in bytes.
-func MaxRecord(topic string) int32 { return int32(maxRecord[topic]) }
+// MaxRecord gives the largest record that each of our topics takes, in bytes.
+func MaxRecord() map[string]int32 { return maps.Clone(maxRecord) }
 
 // Topics gives what our topics must be like. Replication 0 accepts any; a
 // replication of n writes with the acknowledgement of n-1 replicas, at least one.
@@ -48,7 +49,7 @@ func Topics(partitions int32, replication int16) []stream.Topic {
 			Name: name, Partitions: partitions, Replication: replication,
 			Config: map[string]string{
 				"cleanup.policy":    cleanup,
-				"max.message.bytes": strconv.Itoa(maxRecord[name]),
+				"max.message.bytes": strconv.Itoa(int(maxRecord[name])),
 			},
 		}
 		if cleanup == "delete" {

@@ -17,9 +17,9 @@ type Config struct {
 	// DataDir holds the local copies of tables; empty keeps them in memory. One
 	// process alone may use it.
 	DataDir string
-	// MaxRecord bounds a record of a topic, in bytes with its key and headers. It
-	// must be what the topic allows. Nil: 1 MB, the broker's own default.
-	MaxRecord  func(topic string) int32
+	// MaxRecord bounds the records of a topic, in bytes with key and headers, by
+	// what the topic allows. A topic without a bound has 1 MB, the broker's default.
+	MaxRecord  map[string]int32
 	Registerer prometheus.Registerer // nil: the figures are kept to ourselves
 	Logger     *slog.Logger          // nil: silent
 }
@@ -31,9 +31,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ClientID == "" {
 		c.ClientID = "simplecqrs"
 	}
-	if c.MaxRecord == nil {
-		c.MaxRecord = func(string) int32 { return 1_000_000 }
-	}
 	if c.Registerer == nil {
 		c.Registerer = prometheus.NewRegistry()
 	}
@@ -41,6 +38,15 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
+}
+
+const defaultMaxRecord = 1_000_000
+
+func (c Config) maxRecord(topic string) int32 {
+	if limit, found := c.MaxRecord[topic]; found {
+		return limit
+	}
+	return defaultMaxRecord
 }
 
 // commitInterval is how often finished offsets are committed: the shorter, the

@@ -1,36 +1,59 @@
 package stream
 
-import "github.com/lovoo/goka/storage"
+import (
+	"sync"
 
-// Gate is the storage of a view whose records are finished later than its
-// callback: the stored offset is that of the finished prefix, whatever goka says,
-// so that what was not finished comes again.
-type Gate struct {
+	"github.com/lovoo/goka"
+	"github.com/lovoo/goka/storage"
+)
+
+// Deferred gets a record of a view that is finished later than the callback
+// returns, and the function to call then. The view's stored offset moves over
+// finished records only, so that the others come again.
+type Deferred func(ctx goka.UpdateContext, key string, value []byte, finished func() error) error
+
+// gate is the storage of one partition of such a view.
+type gate struct {
 	storage.Storage
 	prefix prefix
 }
 
-// Begin notes that the record at offset was received; the function that it gives
-// must be called once it is finished.
-func (g *Gate) Begin(offset int64) (finished func() error) {
-	g.prefix.begin(offset)
-	return func() error {
-		if next := g.prefix.finish(offset); next > 0 {
-			return g.Storage.SetOffset(next - 1)
-		}
-		return nil
+// SetOffset implements storage.Storage: that goka is through with a record does
+// not count here.
+func (g *gate) SetOffset(int64) error { return nil }
+
+func (g *gate) finish(offset int64) error {
+	if next := g.prefix.finish(offset); next > 0 {
+		return g.Storage.SetOffset(next - 1)
 	}
+	return nil
 }
 
-// SetOffset implements storage.Storage: goka's word does not count here.
-func (g *Gate) SetOffset(int64) error { return nil }
+// gates are those of one life of a view, by partition.
+type gates struct {
+	mu  sync.Mutex
+	all map[int32]*gate
+}
 
-func gated(build storage.Builder) storage.Builder {
+func (g *gates) builder(build storage.Builder) storage.Builder {
 	return func(topic string, partition int32) (storage.Storage, error) {
 		s, err := build(topic, partition)
 		if err != nil {
 			return nil, err
 		}
-		return &Gate{Storage: s}, nil
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.all[partition] = &gate{Storage: s}
+		return g.all[partition], nil
+	}
+}
+
+func (g *gates) callback(handle Deferred) goka.UpdateCallback {
+	return func(ctx goka.UpdateContext, _ storage.Storage, key string, value []byte) error {
+		g.mu.Lock()
+		own := g.all[ctx.Partition()]
+		g.mu.Unlock()
+		own.prefix.begin(ctx.Offset())
+		return handle(ctx, key, value, func() error { return own.finish(ctx.Offset()) })
 	}
 }

@@ -22,7 +22,7 @@ func newProducerClient(c Config) (*kgo.Client, error) {
 		kgo.ProducerLinger(0),
 		kgo.MaxProduceRequestsInflightPerBroker(1),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
-		kgo.ProducerBatchMaxBytesFn(c.MaxRecord),
+		kgo.ProducerBatchMaxBytesFn(c.maxRecord),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // Java's: murmur2
 		kgo.MetadataMinAge(250*time.Millisecond),
 	)

@@ -18,8 +18,8 @@ type View struct {
 	// Callback gets each record, old or new, before the view's offset moves on.
 	// An error holds up its partition, and the record comes again.
 	Callback goka.UpdateCallback
-	// Gated views get a *Gate as the callback's storage, and must use it.
-	Gated bool
+	// Deferred stands instead of Callback where records are finished later.
+	Deferred Deferred
 	// Serve, if set, is given each life's view before it runs, and nil after.
 	Serve func(*goka.View)
 }
@@ -40,15 +40,16 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 	var clients closers
 	// goka closes neither of the two that a view is built with.
 	defer func() { err = errors.Join(err, clients.close()) }()
-	store := c.tables.builder(r.name)
-	if v.Gated {
-		store = gated(store)
+	store, callback := c.tables.builder(r.name), v.Callback
+	if v.Deferred != nil {
+		g := &gates{all: map[int32]*gate{}}
+		store, callback = g.builder(store), g.callback(v.Deferred)
 	}
 	view, err := goka.NewView(c.config.Brokers, v.Table, v.Codec,
 		goka.WithViewClientID(c.config.ClientID),
 		goka.WithViewLogger(gokaLogger{c.log, r.name}),
 		goka.WithViewHasher(newHasher),
-		goka.WithViewCallback(v.Callback),
+		goka.WithViewCallback(callback),
 		goka.WithViewStorageBuilder(store),
 		goka.WithViewAutoReconnect(),
 		goka.WithViewBackoffBuilder(func() (goka.Backoff, error) {

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"github.com/lovoo/goka"
-	"github.com/lovoo/goka/storage"
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
@@ -21,11 +20,10 @@ const RoleSink = "sink"
 // that is full.
 func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 	return stream.View{
-		Role: RoleSink, Table: codecs.ViewOrder, Codec: codecs.Row{}, Gated: true,
-		Callback: func(update goka.UpdateContext, s storage.Storage, key string, value []byte) error {
+		Role: RoleSink, Table: codecs.ViewOrder, Codec: codecs.Row{},
+		Deferred: func(update goka.UpdateContext, key string, value []byte, finished func() error) error {
 			place := slog.Group("record", slog.String("key", key),
 				slog.Int("partition", int(update.Partition())), slog.Int64("offset", update.Offset()))
-			finished := s.(*stream.Gate).Begin(update.Offset())
 			done := func() {
 				if err := finished(); err != nil {
 					log.Error("a view's offset could not be kept; its records will come again", place, slog.Any("error", err))

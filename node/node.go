@@ -1,0 +1,226 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/lovoo/goka"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"simplecqrs/codecs"
+	"simplecqrs/edge"
+	"simplecqrs/order"
+	"simplecqrs/processors"
+	"simplecqrs/saga"
+	"simplecqrs/stream"
+	"simplecqrs/views"
+)
+
+// Node is a running process. It ends when the context that it was started with does.
+type Node struct {
+	config  Config
+	client  *stream.Client
+	emitter *goka.Emitter
+	mongo   *views.Mongo
+	table   *views.Table
+	sink    *views.Sink
+	running sync.WaitGroup
+	done    chan struct{}
+	err     error // what went wrong at the end; valid once done is closed
+}
+
+// checkTimeout bounds the look at the brokers and their topics at start.
+const checkTimeout = 30 * time.Second
+
+// Start checks the settings and the topics and sets the roles going. It does not
+// wait until they are ready; see [Node.WaitReady].
+func Start(ctx context.Context, c Config) (*Node, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	client, err := stream.Open(stream.Config{
+		Brokers: c.Brokers, DataDir: c.DataDir, MaxRecord: processors.MaxRecord(),
+		Registerer: c.Registry, Logger: c.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, client: client, done: make(chan struct{})}
+	partitions, err := n.check(ctx)
+	if err == nil {
+		err = n.open()
+	}
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	n.run(ctx, partitions)
+	return n, nil
+}
+
+// check holds the topics to what they must be. Their number of partitions is
+// whatever the log has, and must be the same for all.
+func (n *Node) check(ctx context.Context) (partitions int32, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	partitions, err = n.client.Partitions(ctx, codecs.StoreOrder)
+	if err != nil {
+		return 0, err
+	}
+	return partitions, n.client.CheckTopics(ctx, processors.Topics(partitions, 0))
+}
+
+// open makes what the roles share.
+func (n *Node) open() (err error) {
+	n.emitter, err = n.client.Emitter(codecs.StoreOrder, codecs.Event{})
+	if err != nil || !n.config.needsMongo() {
+		return err
+	}
+	n.mongo, err = views.OpenMongo(n.config.Mongo)
+	return err
+}
+
+func (n *Node) run(ctx context.Context, partitions int32) {
+	c := n.config
+	c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	shells := processors.Config{Partitions: partitions, Figures: processors.NewFigures(c.Registry, c.Definition)}
+	if c.has(processors.RoleAggregate) {
+		n.processor(ctx, processors.Aggregate(shells, order.Fold))
+	}
+	if c.has(processors.RoleSaga) {
+		n.processor(ctx, processors.Saga(shells, c.Definition, saga.Decide))
+	}
+	for _, s := range c.Definition.Steps {
+		if c.has(processors.RoleOf(s)) {
+			n.processor(ctx, processors.Worker(shells, s, c.Worker))
+		}
+	}
+	if c.needsTable() {
+		n.table = views.NewTable(c.Updated)
+		n.view(ctx, n.table.View())
+	}
+	if c.has(views.RoleSink) {
+		n.runSink(ctx)
+	}
+	n.serve(ctx)
+	go func() {
+		n.running.Wait()
+		n.err = n.close()
+		close(n.done)
+	}()
+}
+
+func (n *Node) processor(ctx context.Context, p stream.Processor) {
+	run := n.client.Prepare(p)
+	n.running.Go(func() { run(ctx) })
+}
+
+func (n *Node) view(ctx context.Context, v stream.View) {
+	run := n.client.PrepareView(v)
+	n.running.Go(func() { run(ctx) })
+}
+
+func (n *Node) runSink(ctx context.Context) {
+	latency := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "simplecqrs_order_seconds",
+		Help:    "From an order's command to its end being in the read store.",
+		Buckets: prometheus.ExponentialBucketsRange(0.005, 60, 20),
+	})
+	n.config.Registry.MustRegister(latency)
+	began := time.Now()
+	n.sink = views.NewSink(n.mongo, n.config.Logger)
+	n.sink.Stored = func(r order.Row) {
+		// A row that ended before this process began is a replay: its time says nothing.
+		if r.Meta.Status.Ended() && r.Meta.UpdatedAt.After(began) {
+			latency.Observe(time.Since(r.Meta.CreatedAt).Seconds())
+		}
+		if n.config.Stored != nil {
+			n.config.Stored(r)
+		}
+	}
+	n.running.Go(func() { n.sink.Run(ctx) })
+	n.running.Go(func() { n.mongo.Prepare(ctx, n.config.Logger) })
+	n.view(ctx, views.Feed(ctx, n.sink, n.config.Logger))
+}
+
+// close lets go of everything, in the reverse order of open.
+func (n *Node) close() error {
+	var errs []error
+	if n.emitter != nil {
+		errs = append(errs, n.emitter.Finish())
+	}
+	errs = append(errs, n.client.Close())
+	if n.mongo != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		errs = append(errs, n.mongo.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Addr is the address that the node listens on.
+func (n *Node) Addr() net.Addr { return n.config.Listener.Addr() }
+
+// WaitReady returns once every role of the node has caught up and runs.
+func (n *Node) WaitReady(ctx context.Context) error { return n.client.WaitRunning(ctx) }
+
+// Wait returns once the node has ended, having finished what it had begun.
+func (n *Node) Wait() error {
+	<-n.done
+	return n.err
+}
+
+// Emit writes an event to the log and returns once it is acknowledged.
+func (n *Node) Emit(ctx context.Context, e order.Event) error {
+	promise, err := n.emitter.EmitWithHeaders(e.OrderID, e, codecs.HeadersOf(e))
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	return stream.Await(ctx, promise)
+}
+
+// Rows is where the node's queries are answered from.
+func (n *Node) Rows() edge.Rows {
+	if n.config.Query == QueryLocal {
+		return n.table
+	}
+	return n.mongo
+}
+
+// components tells how the roles are doing.
+func (n *Node) components() []edge.Component {
+	var all []edge.Component
+	for _, s := range n.client.Status() {
+		c := edge.Component{Name: s.Role, State: string(s.State), Ready: s.State == stream.Running}
+		if s.Err != nil {
+			c.Detail = s.Err.Error()
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func (n *Node) serve(ctx context.Context) {
+	log := n.config.Logger
+	n.running.Go(func() {
+		if err := edge.Serve(ctx, n.config.Listener, n.handler()); err != nil {
+			log.Error("the HTTP server ended", slog.Any("error", err))
+		}
+	})
+}
+
+// handler is what the node serves: health in any role, the rest in the edge's.
+func (n *Node) handler() http.Handler {
+	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger}
+	if !n.config.has(RoleEdge) {
+		return edge.NewHealth(h)
+	}
+	return edge.New(edge.Config{Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h})
+}

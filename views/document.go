@@ -1,0 +1,145 @@
+package views
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"simplecqrs/codecs"
+	"simplecqrs/order"
+)
+
+// document is a row as MongoDB keeps it: under its id, one member that holds the
+// rest. What answers are made of is row, byte for byte; the other members are for
+// indexes and for people who look.
+type document struct {
+	ID    string `bson:"_id"`
+	Order struct {
+		Row string `bson:"row"`
+	} `bson:"order"`
+}
+
+// documentOf gives the value of the member order. Version comes first: BSON
+// compares embedded documents member by member, and by $max on the whole an older
+// row loses.
+func documentOf(r order.Row) (bson.D, error) {
+	row, err := codecs.Row{}.Encode(r)
+	if err != nil {
+		return nil, err
+	}
+	events := make(bson.A, 0, len(r.Meta.History))
+	for _, t := range r.Events() {
+		events = append(events, string(t))
+	}
+	d := bson.D{
+		{Key: "version", Value: r.Meta.Version},
+		{Key: "type", Value: string(r.Type)},
+		{Key: "status", Value: string(r.Meta.Status)},
+		{Key: "createdAt", Value: r.Meta.CreatedAt.Truncate(time.Millisecond)},
+		{Key: "updatedAt", Value: r.Meta.UpdatedAt.Truncate(time.Millisecond)},
+		{Key: "events", Value: events},
+		{Key: "row", Value: string(row)},
+	}
+	for step, output := range r.Outputs {
+		// What BSON cannot hold stands in row alone: no output may make a document
+		// that the store refuses, as all rows behind it would wait for ever.
+		if v, err := bsonOf(output); err == nil {
+			d = append(d, bson.E{Key: codecs.Member(step), Value: v})
+		}
+	}
+	return d, nil
+}
+
+func (d document) row() (order.Row, error) {
+	decoded, err := codecs.Row{}.Decode([]byte(d.Order.Row))
+	if err != nil {
+		return order.Row{}, err
+	}
+	switch v := decoded.(type) {
+	case order.Row:
+		return v, nil
+	case codecs.Malformed:
+		err = v.Err
+	}
+	return order.Row{}, fmt.Errorf("views: the document of %s cannot be read: %w", d.ID, err)
+}
+
+// maxDepth keeps documents well below the depth of 100 at which MongoDB refuses them.
+const maxDepth = 32
+
+var errNoBSON = errors.New("views: not a value that every store takes")
+
+// bsonOf converts JSON, members in their order.
+func bsonOf(data order.JSON) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return valueOf(d, maxDepth)
+}
+
+func valueOf(d *json.Decoder, depth int) (any, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := token.(type) {
+	case json.Number:
+		if n, err := t.Int64(); err == nil {
+			return n, nil
+		}
+		return t.Float64()
+	case string:
+		if strings.ContainsRune(t, 0) {
+			return nil, errNoBSON
+		}
+		return t, nil
+	case json.Delim:
+		if depth == 0 {
+			return nil, errNoBSON
+		}
+		if t == '[' {
+			return arrayOf(d, depth-1)
+		}
+		return objectOf(d, depth-1)
+	}
+	return token, nil // true, false or null
+}
+
+func arrayOf(d *json.Decoder, depth int) (any, error) {
+	array := bson.A{}
+	for d.More() {
+		v, err := valueOf(d, depth)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, v)
+	}
+	_, err := d.Token() // the closing bracket
+	return array, err
+}
+
+func objectOf(d *json.Decoder, depth int) (any, error) {
+	object, seen := bson.D{}, map[string]bool{}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, ok := token.(string)
+		if !ok || name == "" || seen[name] || strings.ContainsAny(name, "$.\x00") {
+			return nil, errNoBSON
+		}
+		seen[name] = true
+		v, err := valueOf(d, depth)
+		if err != nil {
+			return nil, err
+		}
+		object = append(object, bson.E{Key: name, Value: v})
+	}
+	_, err := d.Token() // the closing brace
+	return object, err
+}

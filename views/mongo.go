@@ -1,0 +1,139 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
+
+	"simplecqrs/order"
+)
+
+const (
+	defaultDatabase = "simplecqrs"
+	collection      = "orders"
+	// awayTime is how long a query looks for the store before it is said to be away.
+	awayTime = 2 * time.Second
+	// pollFirst and pollMost bound the waits of Await between two looks.
+	pollFirst, pollMost = 10 * time.Millisecond, 250 * time.Millisecond
+)
+
+// Mongo keeps rows in a store that speaks MongoDB's protocol, a document an order.
+type Mongo struct {
+	client *mongo.Client
+	orders *mongo.Collection
+}
+
+// OpenMongo prepares to use the store at uri, in the database that the uri names
+// or else simplecqrs. It does not wait for the store.
+func OpenMongo(uri string) (*Mongo, error) {
+	named, err := connstring.ParseAndValidate(uri)
+	if err != nil {
+		return nil, fmt.Errorf("views: the store's URI: %w", err)
+	}
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(awayTime))
+	if err != nil {
+		return nil, fmt.Errorf("views: %w", err)
+	}
+	database := named.Database
+	if database == "" {
+		database = defaultDatabase
+	}
+	return &Mongo{client, client.Database(database).Collection(collection)}, nil
+}
+
+// Close lets go of the store.
+func (m *Mongo) Close(ctx context.Context) error { return m.client.Disconnect(ctx) }
+
+// Prepare makes the indexes that lists of orders are read by. It tries for as
+// long as the store is away, until ctx ends.
+func (m *Mongo) Prepare(ctx context.Context, log *slog.Logger) {
+	indexes := []mongo.IndexModel{
+		{Keys: bson.D{{Key: "order.type", Value: 1}}},
+		{Keys: bson.D{{Key: "order.status", Value: 1}}},
+		{Keys: bson.D{{Key: "order.updatedAt", Value: 1}}},
+	}
+	_, err := backoff.Retry(ctx, func() ([]string, error) {
+		return m.orders.Indexes().CreateMany(ctx, indexes)
+	}, backoff.WithMaxElapsedTime(0))
+	if err != nil && ctx.Err() == nil {
+		log.Error("the read store's indexes could not be made", slog.Any("error", err))
+	}
+}
+
+// Write implements Writer.
+func (m *Mongo) Write(ctx context.Context, rows []order.Row) error {
+	updates := make([]mongo.WriteModel, len(rows))
+	for i, r := range rows {
+		d, err := documentOf(r)
+		if err != nil {
+			return err
+		}
+		updates[i] = mongo.NewUpdateOneModel().
+			SetFilter(bson.D{{Key: "_id", Value: r.ID}}).
+			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "order", Value: d}}}}).
+			SetUpsert(true)
+	}
+	_, err := m.orders.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(false))
+	if err != nil {
+		return fmt.Errorf("views: writing %d rows: %w", len(rows), err)
+	}
+	return nil
+}
+
+// Get gives the row of an order; a NotFound error if there is none, Unavailable
+// while the store is away.
+func (m *Mongo) Get(ctx context.Context, id string) (order.Row, error) {
+	var d document
+	err := m.orders.FindOne(ctx, bson.D{{Key: "_id", Value: id}},
+		options.FindOne().SetProjection(bson.D{{Key: "order.row", Value: 1}})).Decode(&d)
+	switch {
+	case err == nil:
+		return d.row()
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return order.Row{}, order.NoSuchOrder(id)
+	case ctx.Err() != nil:
+		return order.Row{}, ctx.Err()
+	case away(err):
+		return order.Row{}, &order.Error{Kind: order.Unavailable, Detail: "the read store is away"}
+	}
+	return order.Row{}, fmt.Errorf("views: reading %s: %w", id, err)
+}
+
+// away reports whether an error says that no server answered, rather than what it answered.
+func away(err error) bool {
+	var answered mongo.ServerError
+	return !errors.As(err, &answered) || mongo.IsNetworkError(err) || mongo.IsTimeout(err)
+}
+
+// Await gives the first row of an order for which until holds. If ctx ends first
+// it gives the latest row seen and the error of ctx. It looks again and again, at
+// growing intervals: a store without replicas has no way to tell of changes.
+func (m *Mongo) Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
+	var latest order.Row
+	for wait := pollFirst; ; wait = min(2*wait, pollMost) {
+		row, err := m.Get(ctx, id)
+		switch {
+		case err == nil && until(row):
+			return row, nil
+		case err == nil:
+			latest = row
+		case ctx.Err() != nil:
+			return latest, ctx.Err()
+		case order.KindOf(err) != order.NotFound:
+			return latest, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return latest, ctx.Err()
+		}
+	}
+}

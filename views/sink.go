@@ -1,0 +1,196 @@
+package views
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"simplecqrs/order"
+)
+
+// Writer stores rows. An older row must never replace a newer one, and a row that
+// is there already must do no harm.
+type Writer interface {
+	Write(ctx context.Context, rows []order.Row) error
+}
+
+const (
+	// maxBatch bounds the rows of a write. FerretDB 1.24 keeps a connection for
+	// each update of an existing document in one command, and has a hundred.
+	maxBatch = 50
+	// maxPending bounds the orders that wait to be written; Put blocks beyond it.
+	maxPending = 10_000
+	// drainTime bounds the last writes when the sink is told to end.
+	drainTime = 5 * time.Second
+)
+
+// Sink writes rows in batches, one batch at a time: while one is on its way the
+// next collects, so that nothing waits for a batch to fill. It tries for as long
+// as the store is away.
+type Sink struct {
+	// Stored, if set before Run, is told each row once the store has it.
+	Stored func(order.Row)
+
+	writer Writer
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	pending map[string]*waiting
+	queue   []string      // ids of pending, the oldest first
+	filled  chan struct{} // holds a signal while rows are pending
+	room    chan struct{} // closed when rows leave; nil while nobody waits
+	err     error         // why the store is away; nil while it is not
+}
+
+// waiting is the newest row of an order, and who wants to know that it, or an
+// older one that it stands for, is stored.
+type waiting struct {
+	row  order.Row
+	done []func()
+}
+
+// NewSink makes a sink; nothing is written until it runs.
+func NewSink(w Writer, log *slog.Logger) *Sink {
+	return &Sink{writer: w, log: log, pending: map[string]*waiting{}, filled: make(chan struct{}, 1)}
+}
+
+// Put hands a row over. done is called once the store has this row or a newer one
+// of the same order, and never if the sink ends before that. Put waits while too
+// many orders are pending, until ctx ends.
+func (s *Sink) Put(ctx context.Context, row order.Row, done func()) error {
+	for {
+		room := s.put(row, done)
+		if room == nil {
+			return nil
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// put gives nil if the row was taken, else a channel that closes when there may be room.
+func (s *Sink) put(row order.Row, done func()) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w, found := s.pending[row.ID]
+	if !found {
+		if len(s.pending) >= maxPending {
+			if s.room == nil {
+				s.room = make(chan struct{})
+			}
+			return s.room
+		}
+		w = &waiting{row: row}
+		s.pending[row.ID] = w
+		s.queue = append(s.queue, row.ID)
+		s.signal()
+	}
+	if row.Meta.Version > w.row.Meta.Version {
+		w.row = row
+	}
+	w.done = append(w.done, done)
+	return nil
+}
+
+func (s *Sink) signal() {
+	select {
+	case s.filled <- struct{}{}:
+	default: // a signal is there already
+	}
+}
+
+// take gives the oldest pending rows.
+func (s *Sink) take() []*waiting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(len(s.queue), maxBatch)
+	batch := make([]*waiting, n)
+	for i, id := range s.queue[:n] {
+		batch[i] = s.pending[id]
+		delete(s.pending, id)
+	}
+	s.queue = s.queue[n:]
+	if len(s.queue) > 0 {
+		s.signal()
+	}
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+	return batch
+}
+
+// Run writes what is put until ctx ends, and then, for a bounded time, what is
+// left. What could not be written was never reported as done.
+func (s *Sink) Run(ctx context.Context) {
+	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
+	for {
+		select {
+		case <-s.filled:
+			s.write(writing, s.take())
+		case <-ctx.Done():
+			for batch := s.take(); len(batch) > 0 && writing.Err() == nil; batch = s.take() {
+				s.write(writing, batch)
+			}
+			return
+		}
+	}
+}
+
+// write stores a batch, however long that takes, or gives up when ctx ends.
+func (s *Sink) write(ctx context.Context, batch []*waiting) {
+	rows := make([]order.Row, len(batch))
+	for i, w := range batch {
+		rows[i] = w.row
+	}
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := s.writer.Write(ctx, rows)
+		if ctx.Err() == nil {
+			s.note(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		s.log.Warn("rows were not written before the end; they will come again",
+			slog.Int("rows", len(rows)), slog.Any("error", err))
+		return
+	}
+	for _, w := range batch {
+		if s.Stored != nil {
+			s.Stored(w.row)
+		}
+		for _, done := range w.done {
+			done()
+		}
+	}
+}
+
+// note keeps the state of the store and tells of its changes.
+func (s *Sink) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil && s.err == nil:
+		s.log.Error("the read store is away; rows wait", slog.Any("error", err))
+	case err == nil && s.err != nil:
+		s.log.Info("the read store is back")
+	}
+	s.err = err
+}
+
+// Err says why the store is away; nil while it is not.
+func (s *Sink) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
