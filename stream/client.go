@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/cenkalti/backoff/v5"
@@ -25,10 +26,15 @@ type Client struct {
 	tables  *tables
 	figures *figures
 	backoff func() *backoff.ExponentialBackOff
+	drain   time.Duration
 
 	mu    sync.Mutex
 	roles []*role
 }
+
+// drainTime is how long what is emitted may go without acknowledgement, once a
+// processor or the client is to end, before it is given up.
+const drainTime = 10 * time.Second
 
 // Open checks the settings, opens the local tables and prepares to connect. It
 // does not wait for a broker.
@@ -52,15 +58,22 @@ func Open(c Config) (*Client, error) {
 	}
 	return &Client{
 		config: c, log: c.Logger, kafka: kafka, admin: kadm.NewClient(kafka),
-		tables: t, figures: f, backoff: defaultBackoff,
+		tables: t, figures: f, backoff: defaultBackoff, drain: drainTime,
 	}, nil
 }
 
-// Close lets go of the brokers and the local tables. Everything that runs on the
-// client must have ended; what was emitted and not acknowledged is lost.
+// Close waits until what was emitted is acknowledged, for 10 s at most, and lets
+// go of the brokers and the local tables. What it gave up is in the error.
+// Everything that runs on the client must have ended.
 func (c *Client) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.drain)
+	defer cancel()
+	var err error
+	if c.kafka.Flush(ctx) != nil {
+		err = fmt.Errorf("stream: gave up %d records that were not acknowledged", c.kafka.BufferedProduceRecords())
+	}
 	c.kafka.Close()
-	return c.tables.close()
+	return errors.Join(err, c.tables.close())
 }
 
 // Status tells how each processor and view is doing, in the order in which they
@@ -75,7 +88,8 @@ func (c *Client) Status() []Status {
 	return all
 }
 
-// WaitRunning returns once every processor and view that was started runs.
+// WaitRunning returns once every processor and view that was started runs, and
+// what is emitted from then on finds its connections open.
 func (c *Client) WaitRunning(ctx context.Context) error {
 	c.mu.Lock()
 	roles := slices.Clone(c.roles)
@@ -93,7 +107,17 @@ func (c *Client) WaitRunning(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	for {
+		err := c.warm(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(rejoinDelay):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
 }
 
 func (c *Client) newRole(name string) *role {
@@ -104,11 +128,13 @@ func (c *Client) newRole(name string) *role {
 	return r
 }
 
-// Emitter opens an emitter for a topic. Finish it before the client is closed,
+// Emitter opens an emitter for a topic. While the brokers are away it keeps what
+// is emitted, and refuses it once that is too much. Closing the client waits for
+// what it keeps; goka's Finish waits for ever, so it is for afterwards, if at all,
 // and once only.
 func (c *Client) Emitter(topic goka.Stream, codec goka.Codec) (*goka.Emitter, error) {
 	return goka.NewEmitter(c.config.Brokers, topic, codec,
-		goka.WithEmitterProducerBuilder(c.producerBuilder),
+		goka.WithEmitterProducerBuilder(c.refusing),
 		goka.WithEmitterHasher(newHasher),
 	)
 }
@@ -124,17 +150,24 @@ type Processor struct {
 
 // Prepare adds a processor to the client's status. What it gives runs it until
 // ctx ends, through as many lives as it takes, and then finishes and commits
-// what it had begun.
+// what it had begun. What the brokers do not acknowledge within 10 s of the end is
+// given up, and its cause comes again in the next run.
 func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 	r := c.newRole(p.Role)
 	return func(ctx context.Context) {
 		c.supervise(ctx, r, func(ctx context.Context) error {
+			if err := c.warm(ctx); err != nil {
+				return err
+			}
 			if t := p.Graph.GroupTable(); t != nil {
 				if err := c.bind(ctx, p.Role, t.Topic()); err != nil {
 					return err
 				}
 			}
-			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, append(c.processorOptions(r, p.Filter), p.Options...)...)
+			until, cancel := outlasting(ctx, c.drain)
+			defer cancel()
+			options := append(c.processorOptions(r, p.Filter, until), p.Options...)
+			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, options...)
 			if err != nil {
 				return err
 			}
@@ -143,20 +176,20 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 	}
 }
 
-func (c *Client) processorOptions(r *role, filter Filter) []goka.ProcessorOption {
+func (c *Client) processorOptions(r *role, filter Filter, until context.Context) []goka.ProcessorOption {
 	return []goka.ProcessorOption{
 		goka.WithClientID(c.config.ClientID),
 		goka.WithLogger(gokaLogger{c.log, r.name}),
 		goka.WithHasher(newHasher),
-		goka.WithProducerBuilder(c.producerBuilder),
+		goka.WithProducerBuilder(c.blocking(until)),
 		goka.WithStorageBuilder(c.tables.builder(r.name)),
 		goka.WithContextWrapper(failForGood),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
-		goka.WithConsumerSaramaBuilder(c.consumerBuilder),
-		goka.WithTopicManagerBuilder(c.topicManagerBuilder),
+		goka.WithConsumerSaramaBuilder(c.consumers(long)),
+		goka.WithTopicManagerBuilder(c.topicManagers(long)),
 		goka.WithConsumerGroupBuilder(func(brokers []string, name, clientID string) (sarama.ConsumerGroup, error) {
-			g, err := sarama.NewConsumerGroup(brokers, name, c.config.sarama(clientID))
+			g, err := sarama.NewConsumerGroup(brokers, name, c.config.sarama(clientID, briefly))
 			if err != nil {
 				return nil, err
 			}
@@ -165,16 +198,20 @@ func (c *Client) processorOptions(r *role, filter Filter) []goka.ProcessorOption
 	}
 }
 
-func (c *Client) consumerBuilder(brokers []string, clientID string) (sarama.Consumer, error) {
-	return sarama.NewConsumer(brokers, c.config.sarama(clientID))
+func (c *Client) consumers(look time.Duration) goka.SaramaConsumerBuilder {
+	return func(brokers []string, clientID string) (sarama.Consumer, error) {
+		return sarama.NewConsumer(brokers, c.config.sarama(clientID, look))
+	}
 }
 
-// topicManagerBuilder gives a topic manager that makes no topics: a processor
-// whose topics are missing must not run on what it happens to make up.
-func (c *Client) topicManagerBuilder(brokers []string) (goka.TopicManager, error) {
-	settings := goka.NewTopicManagerConfig()
-	settings.NoCreate = true
-	return goka.NewTopicManager(brokers, c.config.sarama(c.config.ClientID), settings)
+// topicManagers gives topic managers that make no topics: a processor whose topics
+// are missing must not run on what it happens to make up.
+func (c *Client) topicManagers(look time.Duration) goka.TopicManagerBuilder {
+	return func(brokers []string) (goka.TopicManager, error) {
+		settings := goka.NewTopicManagerConfig()
+		settings.NoCreate = true
+		return goka.NewTopicManager(brokers, c.config.sarama(c.config.ClientID, look), settings)
+	}
 }
 
 // bind holds the role's local copy to the topic as it is now.

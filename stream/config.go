@@ -53,22 +53,36 @@ func (c Config) maxRecord(topic string) int32 {
 // fewer records come again after a crash.
 const commitInterval = 200 * time.Millisecond
 
+// How long a call looks for brokers that are away before it fails, deaf to all
+// else meanwhile: briefly where it is made again, long where its failure ends a
+// processor.
+const (
+	briefly = time.Second
+	long    = 15 * time.Second
+)
+
 // sarama gives the settings of the consuming clients; the producer is not sarama's.
 // A new value at each call, as goka's builders write into what they get.
-func (c Config) sarama(clientID string) *sarama.Config {
+func (c Config) sarama(clientID string, look time.Duration) *sarama.Config {
 	s := goka.DefaultConfig()
 	s.ClientID = clientID
 	s.Version = sarama.V2_8_0_0
 	s.Metadata.AllowAutoTopicCreation = false
-	// Together the time for which a client looks for a broker before its call fails.
-	s.Metadata.Retry.Max = 120
 	s.Metadata.Retry.Backoff = 250 * time.Millisecond
+	s.Metadata.Retry.Max = int(look / s.Metadata.Retry.Backoff)
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Offsets.AutoCommit.Interval = commitInterval
 	s.Consumer.MaxWaitTime = 100 * time.Millisecond
 	// A member learns of a rebalance from a heartbeat, so this bounds the pause.
 	s.Consumer.Group.Heartbeat.Interval = 300 * time.Millisecond
-	s.Consumer.Group.Session.Timeout = 10 * time.Second
+	s.Consumer.Group.Session.Timeout = 6 * time.Second // the least that brokers allow by default
+	// How long the others of a group wait, idle, for a member that has yet to join
+	// the next generation, and so what a handler may take when a rebalance begins.
+	// Also how long kfake keeps a member that was killed while it joined.
+	s.Consumer.Group.Rebalance.Timeout = 10 * time.Second
+	// The wait of a member whose joining collides with another's, while all are idle.
+	s.Consumer.Group.Rebalance.Retry.Backoff = 100 * time.Millisecond
+	s.Consumer.Group.Rebalance.Retry.Max = 20
 	s.ChannelBufferSize = 1024
 	return s
 }

@@ -16,6 +16,7 @@ type Deferred func(ctx goka.UpdateContext, key string, value []byte, finished fu
 type gate struct {
 	storage.Storage
 	prefix prefix
+	mu     sync.Mutex // so that of two offsets the lower is not stored last
 }
 
 // SetOffset implements storage.Storage: that goka is through with a record does
@@ -23,6 +24,8 @@ type gate struct {
 func (g *gate) SetOffset(int64) error { return nil }
 
 func (g *gate) finish(offset int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if next := g.prefix.finish(offset); next > 0 {
 		return g.Storage.SetOffset(next - 1)
 	}

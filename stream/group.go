@@ -93,6 +93,11 @@ func (h *handler) ConsumeClaim(_ sarama.ConsumerGroupSession, c sarama.ConsumerG
 	go func() { // ends with the claim, which sarama closes once this method returns
 		defer close(messages)
 		for m := range c.Messages() {
+			select {
+			case <-left: // from here on sarama takes messages off the channel, too
+				return
+			default:
+			}
 			p.begin(m.Offset)
 			if h.group.filter != nil && !h.group.filter(Record{m}) {
 				p.finish(m.Offset)
@@ -143,16 +148,35 @@ func newSession(s sarama.ConsumerGroupSession, r *role) *session {
 	w.ticker.Go(func() {
 		tick := time.NewTicker(commitInterval / 2)
 		defer tick.Stop()
+		ended := s.Context().Done()
 		for {
 			select {
 			case <-tick.C:
 				w.hand()
+			case <-ended: // what is under way may hold it open for long yet
+				ended = nil
+				r.disturbed(trouble(s.Context()))
 			case <-w.stop:
 				return
 			}
 		}
 	})
 	return w
+}
+
+// trouble gives what ended the generation, if that was none of the things that end
+// one as a matter of course.
+func trouble(generation context.Context) error {
+	cause := context.Cause(generation)
+	for _, ordinary := range []error{
+		context.Canceled, sarama.ErrRebalanceInProgress,
+		sarama.ErrSessionConsumeClaimExited, sarama.ErrSessionPartitionCountChanged,
+	} {
+		if errors.Is(cause, ordinary) {
+			return nil
+		}
+	}
+	return cause
 }
 
 func (s *session) claimed(c sarama.ConsumerGroupClaim) *claimed {

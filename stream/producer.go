@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash"
+	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -11,20 +13,42 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// warm connects to the brokers and takes a producer id, so that the first record
+// does not pay for it. Of several brokers some may be away.
+func (c *Client) warm(ctx context.Context) error {
+	err := c.kafka.Ping(ctx)
+	if err == nil {
+		_, _, err = c.kafka.ProducerID(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("stream: connecting to the brokers: %w", err)
+	}
+	if err := c.kafka.EnsureProduceConnectionIsOpen(ctx); err != nil {
+		c.log.Warn("not all brokers can be reached", slog.Any("error", err))
+	}
+	return nil
+}
+
+// maxUnsent bounds, in bytes, what the process keeps for brokers that are away.
+const maxUnsent = 256 << 20
+
 // newProducerClient opens the process's one producing client: idempotent, acks
 // of all in-sync replicas, no linger. It keeps what it cannot send until the
-// brokers are back, and Produce blocks once it keeps too much.
+// brokers are back.
 func newProducerClient(c Config) (*kgo.Client, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(0),
-		kgo.MaxProduceRequestsInflightPerBroker(1),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(c.maxRecord),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // Java's: murmur2
 		kgo.MetadataMinAge(250*time.Millisecond),
+		kgo.MaxBufferedBytes(maxUnsent),
+		kgo.RetryBackoffFn(retryDelay),
+		// A proxy whose broker is away takes a connection and closes it.
+		kgo.AlwaysRetryEOF(),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("stream: opening the producer: %w", err)
@@ -32,11 +56,40 @@ func newProducerClient(c Config) (*kgo.Client, error) {
 	return client, nil
 }
 
-// producer is a goka.Producer on a client that it shares with others.
-type producer struct{ client *kgo.Client }
+// retryDelay is the wait before brokers that failed so often are tried again. It
+// ends at about a second, as what is kept for them should not wait once they are back.
+func retryDelay(fails int) time.Duration {
+	delay := min(time.Duration(fails)*250*time.Millisecond, time.Second)
+	return time.Duration(float64(delay) * (0.8 + 0.4*rand.Float64()))
+}
 
-func (c *Client) producerBuilder([]string, string, func() hash.Hash32) (goka.Producer, error) {
-	return producer{c.kafka}, nil
+// producer is a goka.Producer on a client that it shares with others.
+type producer struct {
+	// produce says what happens when the client keeps too much already.
+	produce func(context.Context, *kgo.Record, func(*kgo.Record, error))
+	// until ends when what is not acknowledged is given up.
+	until context.Context
+}
+
+// blocking gives the producer of a processor, which waits while the client keeps
+// too much: its input waits with it.
+func (c *Client) blocking(until context.Context) goka.ProducerBuilder {
+	return func([]string, string, func() hash.Hash32) (goka.Producer, error) {
+		return producer{c.kafka.Produce, until}, nil
+	}
+}
+
+// refusing gives the producer of an emitter, which breaks the promise while the
+// client keeps too much: who emits has others waiting.
+func (c *Client) refusing([]string, string, func() hash.Hash32) (goka.Producer, error) {
+	return producer{c.kafka.TryProduce, context.Background()}, nil
+}
+
+// outlasting gives a context that ends some time after ctx does.
+func outlasting(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // Emit implements goka.Producer.
@@ -55,7 +108,13 @@ func (p producer) EmitWithHeaders(topic, key string, value []byte, headers goka.
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: v})
 		}
 	}
-	p.client.Produce(context.Background(), r, func(r *kgo.Record, err error) {
+	kept := context.AfterFunc(p.until, func() {
+		finish(nil, fmt.Errorf("stream: producing to %s: gave up waiting for the brokers", topic))
+	})
+	p.produce(p.until, r, func(r *kgo.Record, err error) {
+		if !kept() {
+			return // given up
+		}
 		if err != nil {
 			finish(nil, fmt.Errorf("stream: producing to %s: %w", topic, err))
 			return

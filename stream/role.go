@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"errors"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,7 +21,7 @@ type State string
 
 // Starting goes to Running once all local tables are recovered; a processor that
 // ends with an error is Rebuilding until it runs again, and one that has lost
-// its brokers is Disconnected until it has them back.
+// its brokers or its group is Disconnected until it has them back.
 const (
 	Starting     State = "starting"
 	Running      State = "running"
@@ -35,7 +37,7 @@ type role struct {
 	mu      sync.Mutex
 	state   State
 	err     error
-	changed chan struct{} // closed at the next change
+	changed chan struct{} // closed at the next change, and another after each
 }
 
 func newRole(name string, f *figures) *role {
@@ -45,6 +47,10 @@ func newRole(name string, f *figures) *role {
 func (r *role) set(s State, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.change(s, err)
+}
+
+func (r *role) change(s State, err error) {
 	r.state, r.err = s, err
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -62,12 +68,27 @@ func (r *role) joined() {
 	r.set(Running, nil)
 }
 
+// formTime is what a group may take to form its next generation before the role is
+// no longer called ready. An ordinary rebalance is over in a fraction of that.
+const formTime = 5 * time.Second
+
+var errNotFormed = errors.New("the consumer group has not formed again")
+
 // disturbed tells that a generation ended, with an error if the brokers are to
 // blame. An ordinary rebalance leaves the role as ready as it was.
 func (r *role) disturbed(err error) {
 	if err != nil {
 		r.set(Disconnected, err)
+		return
 	}
+	_, since := r.status()
+	time.AfterFunc(formTime, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.state == Running && r.changed == since {
+			r.change(Disconnected, errNotFormed)
+		}
+	})
 }
 
 func (r *role) lag(at place, records int64) {

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/lovoo/goka/storage"
 )
@@ -21,15 +23,21 @@ type tables struct{ db *pebble.DB }
 
 func openTables(dir string) (*tables, error) {
 	options := &pebble.Options{
-		Logger:       silent{},
-		MemTableSize: 16 << 20,
+		Logger: silent{},
+		// An order is read and written a dozen times within moments and then hardly
+		// ever: while it is, it should not leave the memtable.
+		MemTableSize: 64 << 20,
+	}
+	for i := range options.Levels {
+		options.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most keys looked for first are new
 	}
 	if dir == "" {
 		dir, options.FS, options.DisableWAL = "tables", vfs.NewMem(), true
 	}
 	db, err := pebble.Open(dir, options)
 	if err != nil {
-		return nil, fmt.Errorf("stream: opening the local tables in %s: %w", dir, err)
+		return nil, fmt.Errorf("stream: opening the local tables in %s, which one process alone may use: %w", dir, err)
 	}
 	return &tables{db}, nil
 }
@@ -82,7 +90,6 @@ func (t *tables) builder(role string) storage.Builder {
 			tables: t,
 			offset: append(bytes.Clone(prefix), 'o'),
 			values: append(prefix, 'v'),
-			stored: noOffset,
 		}, nil
 	}
 }
@@ -96,15 +103,12 @@ type table struct {
 	mu      sync.Mutex
 	current int64
 	unsaved int
-	stored  int64
+	closed  bool
 }
 
-const (
-	noOffset = -1
-	// saveEvery is how many offsets go by before one is written: a stored offset
-	// that is behind only means that as many records are replayed.
-	saveEvery = 256
-)
+// saveEvery is how many offsets go by before one is written: a stored offset
+// that is behind only means that as many records are replayed.
+const saveEvery = 256
 
 func (t *table) Open() error { return nil }
 
@@ -112,6 +116,7 @@ func (t *table) Open() error { return nil }
 func (t *table) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.closed = true
 	return t.save()
 }
 
@@ -146,9 +151,14 @@ func (t *table) GetOffset(otherwise int64) (int64, error) {
 	return int64(binary.BigEndian.Uint64(value)), nil
 }
 
+// SetOffset counts for nothing once the storage is closed: an acknowledgement that
+// comes late must not move the offset under whoever has the partition by then.
 func (t *table) SetOffset(offset int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
 	t.current = offset
 	t.unsaved++
 	if t.unsaved < saveEvery {
@@ -165,17 +175,22 @@ func (t *table) save() error {
 	return t.db.Set(t.offset, binary.BigEndian.AppendUint64(nil, uint64(t.current)), pebble.NoSync)
 }
 
-func (t *table) MarkRecovered() error { return t.Close() }
+func (t *table) MarkRecovered() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.save()
+}
 
 func (t *table) Iterator() (storage.Iterator, error) { return t.IteratorWithRange(nil, nil) }
 
+// IteratorWithRange goes from start to before limit. Without a limit it goes over
+// the keys that begin with start, as goka's own storages have it.
 func (t *table) IteratorWithRange(start, limit []byte) (storage.Iterator, error) {
-	options := &pebble.IterOptions{
-		LowerBound: append(bytes.Clone(t.values), start...),
-		UpperBound: successor(t.values),
-	}
+	options := &pebble.IterOptions{LowerBound: append(bytes.Clone(t.values), start...)}
 	if len(limit) > 0 {
 		options.UpperBound = append(bytes.Clone(t.values), limit...)
+	} else {
+		options.UpperBound = successor(options.LowerBound)
 	}
 	it, err := t.db.NewIter(options)
 	if err != nil {
@@ -204,15 +219,22 @@ func (i *tableIterator) Seek(key []byte) bool {
 	return i.it.SeekGE(append(bytes.Clone(i.prefix), key...))
 }
 
+// Key gives nil past the last.
+func (i *tableIterator) Key() []byte {
+	if !i.it.Valid() {
+		return nil
+	}
+	return i.it.Key()[len(i.prefix):]
+}
+
 func (i *tableIterator) Err() error             { return i.it.Error() }
-func (i *tableIterator) Key() []byte            { return i.it.Key()[len(i.prefix):] }
 func (i *tableIterator) Value() ([]byte, error) { return i.it.ValueAndErr() }
 func (i *tableIterator) Release()               { _ = i.it.Close() } // its error is Err's too
 
-// successor is the first key after all that begin with prefix, which does not
-// end in 0xff.
+// successor is the first key after all that begin with prefix, which is not all 0xff.
 func successor(prefix []byte) []byte {
-	s := bytes.Clone(prefix)
+	s := bytes.TrimRight(prefix, "\xff")
+	s = bytes.Clone(s)
 	s[len(s)-1]++
 	return s
 }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Topic says what a topic must be like.
@@ -45,17 +45,40 @@ func (c *Client) CreateTopics(ctx context.Context, topics []Topic) error {
 			return fmt.Errorf("stream: creating topic %s: %w", t.Name, err)
 		}
 	}
+	if err := c.awaitTopics(ctx, topics); err != nil {
+		return err
+	}
 	return c.CheckTopics(ctx, topics)
+}
+
+// awaitTopics returns once the brokers know of all topics, which takes them a
+// moment after one was made.
+func (c *Client) awaitTopics(ctx context.Context, topics []Topic) error {
+	for {
+		details, err := c.describe(ctx, namesOf(topics))
+		if err != nil || len(details) == len(topics) {
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("stream: waiting for the topics to be made: %w", ctx.Err())
+		}
+	}
+}
+
+func namesOf(topics []Topic) []string {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	return names
 }
 
 // CheckTopics compares the topics with what they must be. The error joins one
 // Mismatch for each difference.
 func (c *Client) CheckTopics(ctx context.Context, topics []Topic) error {
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = t.Name
-	}
-	details, err := c.describe(ctx, names)
+	details, err := c.describe(ctx, namesOf(topics))
 	if err != nil {
 		return err
 	}
@@ -98,7 +121,11 @@ func (t Topic) differences(d kadm.TopicDetail, configs kadm.ResourceConfigs) []e
 		values[one.Key] = one.MaybeValue()
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Config)) {
-		differ(name, values[name], t.Config[name])
+		value, known := values[name]
+		if !known {
+			value = "unknown"
+		}
+		differ(name, value, t.Config[name])
 	}
 	return found
 }
@@ -147,14 +174,4 @@ func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int32]int64,
 	ends := map[int32]int64{}
 	listed.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
 	return ends, nil
-}
-
-// warm connects to the brokers, learns the topics' leaders and takes a producer
-// id, so that the first record does not pay for it.
-func (c *Client) warm(ctx context.Context) error {
-	if err := c.kafka.Ping(ctx); err != nil {
-		return err
-	}
-	_, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, c.kafka)
-	return err
 }

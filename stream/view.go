@@ -20,7 +20,9 @@ type View struct {
 	Callback goka.UpdateCallback
 	// Deferred stands instead of Callback where records are finished later.
 	Deferred Deferred
-	// Serve, if set, is given each life's view before it runs, and nil after.
+	// Serve, if set, is given each life's view once it has caught up, and nil before
+	// the view is taken away. What it is given may be read until then, also while the
+	// brokers are away.
 	Serve func(*goka.View)
 }
 
@@ -53,17 +55,17 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 		goka.WithViewStorageBuilder(store),
 		goka.WithViewAutoReconnect(),
 		goka.WithViewBackoffBuilder(func() (goka.Backoff, error) {
-			return goka.NewSimpleBackoff(time.Second, 10*time.Second), nil
+			return goka.NewSimpleBackoff(500*time.Millisecond, 2*time.Second), nil
 		}),
 		goka.WithViewConsumerSaramaBuilder(func(brokers []string, clientID string) (sarama.Consumer, error) {
-			consumer, err := c.consumerBuilder(brokers, clientID)
+			consumer, err := c.consumers(briefly)(brokers, clientID)
 			if err == nil {
 				clients.add(consumer.Close)
 			}
 			return consumer, err
 		}),
 		goka.WithViewTopicManagerBuilder(func(brokers []string) (goka.TopicManager, error) {
-			m, err := c.topicManagerBuilder(brokers)
+			m, err := c.topicManagers(briefly)(brokers)
 			if err != nil {
 				return nil, err
 			}
@@ -78,44 +80,77 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 	return r.follow(ctx, v, view)
 }
 
-// follow runs the view and says so in the role's status.
+// follow runs the view, says so in the role's status and has it served.
 func (r *role) follow(ctx context.Context, v View, view *goka.View) error {
+	served := &served{view: view, serve: v.Serve}
 	states, ended := view.ObserveStateChanges(), make(chan struct{})
 	var watch sync.WaitGroup
-	watch.Go(func() {
-		for {
-			select {
-			case s := <-states.C():
-				r.observed(goka.ViewState(s))
-			case <-ended:
-				return
-			}
-		}
-	})
+	watch.Go(func() { r.watch(states.C(), ended, served.begin) })
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if v.Serve != nil {
-		v.Serve(view)
-	}
 	defer context.AfterFunc(ctx, func() {
-		if v.Serve != nil {
-			v.Serve(nil) // readers leave before goka takes the partitions from under them
-		}
+		served.end() // readers leave before goka takes the partitions from under them
 		stop()
 	})()
 	err := view.Run(running)
 	close(ended)
 	watch.Wait()
 	states.Stop()
+	served.end()
 	return err
 }
 
-func (r *role) observed(s goka.ViewState) {
-	switch was, _ := r.status(); {
-	case s == goka.ViewStateRunning:
-		r.set(Running, nil)
-	case s == goka.ViewStateConnecting && was.State == Running:
-		r.set(Disconnected, errors.New("connecting to the brokers again"))
+// served is a life's view towards its readers, who have it at most once.
+type served struct {
+	view  *goka.View
+	serve func(*goka.View) // nil: nobody reads
+
+	mu    sync.Mutex
+	given bool
+	ended bool
+}
+
+func (s *served) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serve != nil && !s.given && !s.ended {
+		s.given = true
+		s.serve(s.view)
+	}
+}
+
+func (s *served) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.given && !s.ended {
+		s.serve(nil)
+	}
+	s.ended = true
+}
+
+// reconnectTime is what a view may take to connect again before that is told. It
+// does so once also when all is well, after it has caught up.
+const reconnectTime = 500 * time.Millisecond
+
+func (r *role) watch(states <-chan goka.State, ended <-chan struct{}, caughtUp func()) {
+	var lost <-chan time.Time
+	for {
+		select {
+		case s := <-states:
+			switch was, _ := r.status(); {
+			case goka.ViewState(s) == goka.ViewStateRunning:
+				lost = nil
+				caughtUp()
+				r.set(Running, nil)
+			case goka.ViewState(s) == goka.ViewStateConnecting && was.State == Running:
+				lost = time.After(reconnectTime)
+			}
+		case <-lost:
+			lost = nil
+			r.set(Disconnected, errors.New("connecting to the brokers again"))
+		case <-ended:
+			return
+		}
 	}
 }
 

@@ -1,0 +1,41 @@
+// Package simplecqrs is the root of an order system that does CQRS on Kafka. It
+// holds no code: this is the map of what lies below, and its tests hold the tree
+// to it. Commands are written to a log as events; three workers do an order's
+// steps; a saga tells them when; an aggregate folds the events of an order to a
+// row; queries read the rows.
+//
+// order is the domain: what can happen to an order, and the fold of that to a
+// row. It imports nothing of ours, and no clock.
+//
+// saga decides what happens next: Decide takes a state and an input, and gives a
+// state and effects. It is as pure as order.
+//
+// codecs turn bytes to values and back: events, rows, states, and the headers
+// that travel with them. No bytes make a codec fail.
+//
+// stream is goka made safe: commits, rebalances, outages, topics, local tables.
+// It alone knows the brokers' clients, and nothing of orders.
+//
+// processors are the thin shells between the two sides: a worker for each step,
+// the saga, the aggregate. Each decodes, calls the pure function, and emits.
+//
+// views are the reading side: the table of all rows as a local copy, and the sink
+// that brings them to a store that speaks MongoDB's protocol.
+//
+// edge speaks HTTP: commands in, answers to queries out, failures as problems.
+// It declares what it needs of the others, and imports none of them.
+//
+// node wires roles to one process: a client of the brokers, a store, a listener.
+// The commands run one of them, the tests many.
+//
+// embedded runs a broker and a store in the same process, for a start without
+// installing anything and for the tests.
+//
+// bench measures the whole, side by side with what it is to be compared with.
+//
+// cmd/simplecqrs is the program: flags, signals, and one role or all. cmd/dev is
+// the program with the embedded parts, to try it out.
+//
+// Arrows point to order, and shells do not import each other; deps_test.go says
+// who may import whom.
+package simplecqrs

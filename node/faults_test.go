@@ -1,0 +1,411 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"simplecqrs/codecs"
+	"simplecqrs/embedded"
+	"simplecqrs/order"
+	"simplecqrs/stream"
+)
+
+// How hard the faults are tried; the defaults suit a quick run.
+var (
+	kills  = flag.Int("kills", 3, "how often TestKill kills the process")
+	orders = flag.Int("orders", 300, "how many orders TestKill, TestRebalance and TestAway place")
+	rate   = flag.Float64("rate", 100, "orders a second of these tests")
+	away   = flag.Duration("away", 8*time.Second, "for how long TestAway takes a part away")
+)
+
+// childEnv makes the test binary a node instead: a process of its own, that can
+// be killed.
+const childEnv = "SIMPLECQRS_TEST_CHILD"
+
+type child struct {
+	Brokers []string
+	Mongo   string
+	DataDir string
+}
+
+func TestMain(m *testing.M) {
+	if settings := os.Getenv(childEnv); settings != "" {
+		if err := runChild(settings); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func runChild(settings string) error {
+	var c child
+	if err := json.Unmarshal([]byte(settings), &c); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	n, err := Start(ctx, Config{
+		Brokers: c.Brokers, Mongo: c.Mongo, DataDir: c.DataDir, Listener: l,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println(n.Addr()) // that it listens, and where
+	if err := n.WaitReady(ctx); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	return n.Wait()
+}
+
+// process is a node in a process of its own.
+type process struct {
+	cmd  *exec.Cmd
+	addr string
+	// ready is closed once all roles run.
+	ready chan struct{}
+}
+
+func (w *world) startProcess(dataDir string) *process {
+	w.t.Helper()
+	settings, err := json.Marshal(child{w.brokers, w.mongo, dataDir})
+	check(w.t, err)
+	exe, err := os.Executable()
+	check(w.t, err)
+	p := &process{cmd: exec.Command(exe), ready: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), childEnv+"="+string(settings))
+	p.cmd.Stderr = w.t.Output()
+	out, err := p.cmd.StdoutPipe()
+	check(w.t, err)
+	check(w.t, p.cmd.Start())
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		w.t.Fatalf("the process did not come up: %v", lines.Err())
+	}
+	p.addr = lines.Text()
+	go func() {
+		if lines.Scan() && lines.Text() == "ready" {
+			close(p.ready)
+		}
+	}()
+	w.t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // it is gone already if all went well
+	return p
+}
+
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	check(t, p.cmd.Process.Kill())
+	if err := p.cmd.Wait(); p.cmd.ProcessState.Exited() {
+		t.Fatalf("the process had ended by itself: %v", err)
+	}
+}
+
+// customer places orders at a rate with whoever takes them, and remembers those
+// that were accepted.
+type customer struct {
+	mu       sync.Mutex
+	url      string
+	accepted []string
+	refused  int
+}
+
+func (c *customer) turnTo(addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.url = "http://" + addr + "/command"
+}
+
+// order places n orders and returns once each is accepted or refused.
+func (c *customer) order(n int, rate float64) {
+	var wait sync.WaitGroup
+	tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
+	defer tick.Stop()
+	for range n {
+		<-tick.C
+		c.mu.Lock()
+		url := c.url
+		c.mu.Unlock()
+		wait.Go(func() {
+			id, err := placeAt(url)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if err != nil {
+				c.refused++
+				return
+			}
+			c.accepted = append(c.accepted, id)
+		})
+	}
+	wait.Wait()
+}
+
+// verify holds everything that can be read to every order that was accepted.
+func (w *world) verify(accepted []string, local *running) {
+	w.t.Helper()
+	store := w.reader()
+	for _, id := range accepted {
+		w.wantHappy("local table", id, local.ended(id))
+		row, err := store.Await(w.context(), id, func(r order.Row) bool { return r.Meta.Status.Ended() })
+		check(w.t, err)
+		w.wantHappy("read store", id, row)
+	}
+	table := w.tableRows()
+	for id, row := range table {
+		w.wantHappy("view.order", id, row) // also what was accepted without the client's learning of it
+	}
+	for _, id := range accepted {
+		if _, found := table[id]; !found {
+			w.t.Errorf("view.order has no %s", id)
+		}
+	}
+	if letters := w.letters(); len(letters) > 0 {
+		w.t.Errorf("%d dead letters, the first: %+v", len(letters), letters[0])
+	}
+}
+
+// repeats counts the records of store.order that repeat an event's id, and gives
+// the most copies of any one.
+func (w *world) repeats() (events, repeated, most int) {
+	w.t.Helper()
+	copies := map[string]int{}
+	for _, r := range w.records(codecs.StoreOrder) {
+		id := header(r, "ce_id")
+		copies[id]++
+		most = max(most, copies[id])
+		if copies[id] > 1 {
+			repeated++
+		}
+	}
+	return len(copies), repeated, most
+}
+
+func TestKill(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	var c customer
+	p := w.startProcess(dir)
+	c.turnTo(p.addr)
+	<-p.ready
+	var shop sync.WaitGroup
+	shop.Go(func() { c.order(*orders, *rate) })
+	span := time.Duration(float64(*orders) / *rate * float64(time.Second) / float64(*kills+1))
+	for range *kills {
+		<-time.After(span) // anywhere in the middle of the work
+		p.kill(t)
+		p = w.startProcess(dir)
+		c.turnTo(p.addr)
+	}
+	shop.Wait()
+	<-p.ready
+	local := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal }).ready()
+	w.verify(c.accepted, local)
+	events, repeated, most := w.repeats()
+	t.Logf("%d orders accepted, %d refused; %d events, %d records repeat one, at most %d copies",
+		len(c.accepted), c.refused, events, repeated, most)
+	// What may come again is what was handled since the last commit, once for each
+	// kill and effect of it; a second is far more than the interval of the commits.
+	if window := float64(*kills) * *rate * float64(len(happy)); float64(repeated) > window {
+		t.Errorf("%d records repeat an event, more than the %.0f of a second's orders for each kill", repeated, window)
+	}
+	check(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the process did not end well: %v", err)
+	}
+}
+
+// gaps watches the log for the longest time in which a partition made no progress.
+type gaps struct {
+	mu      sync.Mutex
+	last    map[int32]time.Time
+	longest map[int32]time.Duration
+}
+
+func (g *gaps) watch(ctx context.Context, client *kgo.Client) {
+	for ctx.Err() == nil {
+		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+			if !strings.HasSuffix(header(r, "ce_type"), "_COMPLETED") {
+				return
+			}
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			now := time.Now()
+			if last, seen := g.last[r.Partition]; seen {
+				g.longest[r.Partition] = max(g.longest[r.Partition], now.Sub(last))
+			}
+			g.last[r.Partition] = now
+		})
+	}
+}
+
+func TestRebalance(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.start(), w.start()
+	first.ready()
+	second.ready()
+	ctx, stop := context.WithCancel(t.Context())
+	tail, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.ConsumeTopics(codecs.StoreOrder),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
+	check(t, err)
+	defer tail.Close()
+	g := &gaps{last: map[int32]time.Time{}, longest: map[int32]time.Duration{}}
+	var watch sync.WaitGroup
+	watch.Go(func() { g.watch(ctx, tail) })
+
+	var c customer
+	c.turnTo(first.Addr().String())
+	var shop sync.WaitGroup
+	shop.Go(func() { c.order(*orders, *rate) })
+	third := time.Duration(float64(*orders) / *rate * float64(time.Second) / 3)
+	<-time.After(third)
+	second.stop() // one leaves
+	<-time.After(third)
+	joined := w.start().ready() // one joins
+	shop.Wait()
+	w.verify(c.accepted, w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal }).ready())
+	joined.stop()
+	stop()
+	watch.Wait()
+	if c.refused > 0 {
+		t.Errorf("%d orders were refused", c.refused)
+	}
+	for p, pause := range g.longest {
+		t.Logf("partition %d: at most %v without a completion", p, pause.Round(time.Millisecond))
+	}
+	_, repeated, most := w.repeats()
+	t.Logf("%d records repeat an event, at most %d copies", repeated, most)
+}
+
+func TestTheReadStoreMayBeAway(t *testing.T) {
+	w := newWorld(t)
+	if w.store == nil {
+		t.Skip("the store is not ours to take away")
+	}
+	n := w.start(func(c *Config) { c.Query = QueryLocal }).ready()
+	var c customer
+	c.turnTo(n.Addr().String())
+	c.order(*orders/3, *rate)
+	addr := w.store.Addr()
+	check(t, w.store.Close())
+	gone := time.After(*away)
+	c.order(*orders/3, *rate)
+	for _, id := range c.accepted {
+		w.wantHappy("local table", id, n.ended(id))
+	}
+	<-gone
+	var err error
+	w.store, err = embedded.StartStoreAt(w.storeDir, addr)
+	check(t, err)
+	c.order(*orders/3, *rate)
+	w.verify(c.accepted, n)
+	if c.refused > 0 {
+		t.Errorf("%d orders were refused", c.refused)
+	}
+}
+
+func TestTheBrokerMayBeAway(t *testing.T) {
+	w := newWorld(t)
+	if w.broker == nil {
+		t.Skip("the broker is not ours to take away")
+	}
+	n := w.start(func(c *Config) { c.Query = QueryLocal }).ready()
+	var c customer
+	c.turnTo(n.Addr().String())
+	c.order(*orders/3, *rate)
+	port := w.broker.Port()
+	w.broker.Close()
+	w.await("the node to notice", func() bool { status, _ := n.get("/readyz"); return status == 503 })
+	<-time.After(*away)
+	var err error
+	w.broker, err = embedded.StartBrokerAt(w.brokerDir, port)
+	check(t, err)
+	n.ready()
+	c.order(*orders/3, *rate)
+	w.verify(c.accepted, n)
+	for _, s := range n.client.Status() {
+		if s.State != stream.Running {
+			t.Errorf("%s is %s", s.Role, s.State)
+		}
+	}
+	if _, body := n.get("/metrics"); strings.Contains(body, "simplecqrs_role_restarts_total{") {
+		t.Error("a role ended and had to be built anew")
+	}
+}
+
+func TestForeignRecords(t *testing.T) {
+	w := newWorld(t)
+	n := w.start(func(c *Config) { c.Query = QueryLocal }).ready()
+	bare, misplaced := "ORD-B384F", "ORD-00001"
+	request := func(id string) []byte { return fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id) }
+	home := func(id string) int32 { return stream.Partition(id, partitions) }
+
+	garbage := &kgo.Record{
+		Key: []byte("ORD-00002"), Value: []byte("\x00garbage"), Partition: home("ORD-00002"),
+		Headers: []kgo.RecordHeader{{Key: "who", Value: []byte("a stranger")}},
+	}
+	keyless := &kgo.Record{Value: request("ORD-00003"), Partition: 1}
+	large := &kgo.Record{
+		Key: []byte("ORD-00004"), Partition: home("ORD-00004"),
+		Value: fmt.Appendf(nil, `{"id":"ORD-00004","type":"ORDER_COMPLETED","detail":%q}`, strings.Repeat("x", codecs.MaxEvent)),
+	}
+	tombstone := &kgo.Record{Key: []byte("ORD-00005"), Partition: home("ORD-00005")}
+	for _, r := range []*kgo.Record{
+		garbage, keyless, large, tombstone,
+		{Key: []byte(bare), Value: request(bare), Partition: home(bare)},
+		{Key: []byte(misplaced), Value: request(misplaced), Partition: (home(misplaced) + 1) % partitions},
+	} {
+		w.produce(r)
+	}
+	w.wantHappy("a request without headers", bare, n.ended(bare))
+	w.wantHappy("a request in the wrong partition", misplaced, n.ended(misplaced))
+
+	var letters []codecs.Letter
+	w.await("the dead letters", func() bool { letters = w.letters(); return len(letters) >= 4 })
+	byKey := map[string]codecs.Letter{}
+	for _, l := range letters {
+		byKey[l.Key] = l
+	}
+	for _, want := range []struct {
+		record *kgo.Record
+		reason string
+	}{
+		{garbage, "not a JSON object"},
+		{keyless, `the key "" is not the id "ORD-00003"`},
+		{large, "bytes; 262144 are allowed"},
+		{tombstone, "the value is empty"},
+	} {
+		l, found := byKey[string(want.record.Key)]
+		if !found || !strings.Contains(l.Reason, want.reason) || string(l.Value) != string(want.record.Value) ||
+			l.Topic != codecs.StoreOrder || l.Partition != want.record.Partition || l.Offset != want.record.Offset {
+			t.Errorf("want a letter with %q for the record %q at %d/%d, have %d bytes with %q at %s/%d/%d", want.reason,
+				want.record.Key, want.record.Partition, want.record.Offset, len(l.Value), l.Reason, l.Topic, l.Partition, l.Offset)
+		}
+	}
+	if who := string(byKey["ORD-00002"].Headers["who"]); who != "a stranger" {
+		t.Errorf("the letter's header who is %q", who)
+	}
+	if len(letters) != 4 {
+		t.Errorf("%d letters, want 4: %+v", len(letters), letters)
+	}
+}

@@ -1,0 +1,150 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"simplecqrs/codecs"
+	"simplecqrs/order"
+	"simplecqrs/saga"
+	"simplecqrs/stream"
+)
+
+func header(r *kgo.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Key == name {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+func TestAnOrderGoesThroughInOneProcess(t *testing.T) {
+	for _, query := range []string{QueryMongo, QueryLocal} {
+		t.Run(query, func(t *testing.T) {
+			w := newWorld(t)
+			n := w.start(func(c *Config) { c.Query = query }).ready()
+			id := n.place()
+			w.wantHappy(query, id, n.ended(id))
+
+			want := strings.ReplaceAll(`{"id":"ID","type":"MAIL_COMPLETED","detail":{"body":"ID_ORDER_COMPLETED"},`+
+				`"payment":{"body":"ID_PAYMENT_COMPLETED"},"mail":{"body":"ID_MAIL_COMPLETED"},`+
+				`"events":["ORDER_REQUESTED","ORDER_COMPLETED","PAYMENT_REQUESTED","PAYMENT_COMPLETED","MAIL_REQUESTED","MAIL_COMPLETED"]}`+"\n", "ID", id)
+			if status, body := n.get("/query/" + id); status != http.StatusOK || body != want {
+				t.Errorf("GET /query: %d %s, want %s", status, body, want)
+			}
+			if status, body := n.get("/query/ORD-B384F"); status != http.StatusNotFound || !strings.Contains(body, `"error":"no order found for ORD-B384F"`) {
+				t.Errorf("GET /query of an unknown order: %d %s", status, body)
+			}
+			var types []order.Type
+			for _, r := range w.records(codecs.StoreOrder) {
+				types = append(types, order.Type(header(r, "ce_type")))
+				if r.Partition != stream.Partition(id, partitions) || string(r.Key) != id {
+					t.Errorf("%s lies in partition %d under key %s", types[len(types)-1], r.Partition, r.Key)
+				}
+			}
+			if diff := cmp.Diff(happy, types); diff != "" {
+				t.Errorf("store.order differs (-want +got):\n%s", diff)
+			}
+			if letters := w.letters(); len(letters) > 0 {
+				t.Errorf("dead letters: %+v", letters)
+			}
+		})
+	}
+}
+
+func TestAClientMayWaitForTheEnd(t *testing.T) {
+	w := newWorld(t)
+	n := w.start(func(c *Config) { c.Query = QueryLocal }).ready()
+	r, err := http.NewRequest(http.MethodPost, n.url("/command"), strings.NewReader(`{"payment": {"amount": 12.50}}`))
+	check(t, err)
+	r.Header.Set("Prefer", "wait=60")
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	check(t, err)
+	body, err := io.ReadAll(answer.Body)
+	check(t, err)
+	check(t, answer.Body.Close())
+	if answer.StatusCode != http.StatusOK || !strings.Contains(string(body), `"type":"MAIL_COMPLETED"`) {
+		t.Fatalf("%s %s", answer.Status, body)
+	}
+	for _, r := range w.records(codecs.StoreOrder) {
+		carries := strings.Contains(string(r.Value), `"inputs":{"payment":{"amount":12.50}}`)
+		want := slices.Contains([]string{"ORDER_REQUESTED", "PAYMENT_REQUESTED"}, header(r, "ce_type"))
+		if carries != want {
+			t.Errorf("%s carries the payment's input: %t, want %t", header(r, "ce_type"), carries, want)
+		}
+	}
+}
+
+func TestEachRoleRunsInAProcessOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	nodes := map[string]*running{}
+	for _, role := range AllRoles(saga.Default()) {
+		nodes[role] = w.start(func(c *Config) { c.Roles = []string{role} })
+	}
+	for _, n := range nodes {
+		n.ready()
+	}
+	edge := nodes[RoleEdge]
+	for range 20 {
+		id := edge.place()
+		w.wantHappy("read store", id, edge.ended(id))
+	}
+	if status, body := nodes["payment"].get("/readyz"); status != http.StatusOK || !strings.Contains(body, `"name":"payment"`) {
+		t.Errorf("a worker's /readyz: %d %s", status, body)
+	}
+	if status, _ := nodes["payment"].get("/query/ORD-B384F"); status != http.StatusNotFound {
+		t.Errorf("a worker answers queries: %d", status)
+	}
+}
+
+func TestBothReadSidesAnswerTheSame(t *testing.T) {
+	w := newWorld(t)
+	mongo := w.start()
+	local := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal })
+	mongo.ready()
+	local.ready()
+	for range 10 {
+		id := mongo.place()
+		mongo.ended(id)
+		local.ended(id)
+		for _, path := range []string{"/query/" + id, "/query/" + id + "/history"} {
+			_, a := mongo.get(path)
+			_, b := local.get(path)
+			if a != b {
+				t.Errorf("%s\nread store:  %s\nlocal table: %s", path, a, b)
+			}
+		}
+	}
+}
+
+func TestTheMetricsTellOfTheOrders(t *testing.T) {
+	w := newWorld(t)
+	n := w.start().ready()
+	const orders = 5
+	for range orders {
+		n.ended(n.place())
+	}
+	var body string
+	for _, want := range []string{
+		fmt.Sprintf("simplecqrs_orders_accepted_total %d", orders),
+		fmt.Sprintf(`simplecqrs_events_total{type="MAIL_COMPLETED"} %d`, orders),
+		fmt.Sprintf("simplecqrs_order_seconds_count %d", orders),
+		`simplecqrs_consumer_lag_records{partition="0",role="saga",topic="store.order"} 0`,
+		`simplecqrs_dead_letters_total{role="saga"} 0`,
+		`simplecqrs_http_request_seconds_count{code="202",method="post",route="/command"} 5`,
+	} {
+		w.await(want, func() bool {
+			_, body = n.get("/metrics")
+			return strings.Contains(body, want+"\n")
+		})
+	}
+}
