@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"simplecqrs/order"
 )
@@ -67,17 +69,16 @@ func decodeEvent(data []byte) (order.Event, error) {
 	if err != nil {
 		return order.Event{}, err
 	}
-	if t == "" || len(t) > maxHeader {
-		return order.Event{}, fmt.Errorf("member \"type\": want 1 to %d characters", maxHeader)
+	if t == "" || len(t) > maxType {
+		return order.Event{}, fmt.Errorf("member \"type\": want 1 to %d bytes", maxType)
 	}
 	e := order.Event{OrderID: id, Type: order.Type(t)}
-	if raw, found := all["inputs"]; found {
+	if raw := all["inputs"]; len(raw) > 0 && string(raw) != "null" {
 		inputs, err := members(raw)
 		if err != nil {
 			return order.Event{}, fmt.Errorf("member \"inputs\": %w", err)
 		}
 		e.Inputs = outputsOf(inputs)
-		delete(all, "inputs")
 	}
 	e.Outputs = outputsOf(all)
 	return e, nil
@@ -103,6 +104,10 @@ const (
 
 	// maxHeader bounds what a header may add to a row's history, in bytes.
 	maxHeader = 4 << 10
+	// maxID bounds an event's id, and maxType what an id is derived from, so that
+	// there is room for the ids that the saga derives from it.
+	maxID   = 1 << 10
+	maxType = 512
 	// maxHeaders bounds all of a record's, so that it can be sent on.
 	maxHeaders = 64 << 10
 )
@@ -127,7 +132,7 @@ func HeadersOf(e order.Event) Headers {
 		h[headerCausation] = []byte(e.Causation)
 	}
 	if e.Reason != "" {
-		h[headerReason] = []byte(e.Reason)
+		h[headerReason] = []byte(cut(e.Reason))
 	}
 	if e.Outcome != "" {
 		h[headerOutcome] = []byte(e.Outcome)
@@ -172,16 +177,35 @@ func Complete(e order.Event, key string, h Headers, written time.Time) (order.Ev
 		}
 		e.Time = at
 	}
-	e.Time = e.Time.UTC()
+	if err := instants(&e.Time); err != nil {
+		return e, err
+	}
+	for _, name := range []string{headerID, headerCausation} {
+		// In a table it would be stored as another id, and known no more.
+		if !utf8.Valid(h[name]) {
+			return e, fmt.Errorf("header %s is %q: want UTF-8", name, h[name])
+		}
+	}
 	e.ID = string(h[headerID])
 	if e.ID == "" {
 		e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
 	}
 	e.Source = string(h[headerSource])
 	e.Causation = string(h[headerCausation])
-	e.Reason = string(h[headerReason])
+	e.Reason = strings.ToValidUTF8(string(h[headerReason]), "\ufffd")
 	e.Outcome = order.Status(h[headerOutcome])
+	if len(e.ID) > maxID && e.Outcome == "" { // with an outcome it is the saga's, and derived
+		return e, fmt.Errorf("header %s has %d bytes; %d are allowed", headerID, len(e.ID), maxID)
+	}
 	return e, nil
+}
+
+// cut shortens a reason to what a header may hold, at a character's end.
+func cut(reason string) string {
+	if len(reason) <= maxHeader {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:maxHeader], "")
 }
 
 // Read makes an event of a record. The error says why it is none.

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-json"
 
@@ -20,13 +22,29 @@ type Malformed struct {
 	Err error
 }
 
-var errNotJSON = errors.New("not a JSON object")
+var (
+	errNotJSON = errors.New("not a JSON object")
+	null       = order.JSON("null")
+)
 
-// members splits a JSON object into its members. The validity of all of it is
-// checked first, as the fast decoder skips what it is not asked for.
-func members(data []byte) (map[string]json.RawMessage, error) {
+// valid checks a JSON text by the standard library before the fast decoder, which
+// is made of unsafe code, sees it. It replaces what is not UTF-8: every decoder and
+// store behind us would do that or refuse it, each in its way.
+func valid(data []byte) ([]byte, error) {
 	if !stdjson.Valid(data) {
 		return nil, errNotJSON
+	}
+	if !utf8.Valid(data) {
+		data = bytes.ToValidUTF8(data, []byte("\ufffd"))
+	}
+	return data, nil
+}
+
+// members splits a JSON object into its members.
+func members(data []byte) (map[string]json.RawMessage, error) {
+	data, err := valid(data)
+	if err != nil {
+		return nil, err
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(data, &all); err != nil || all == nil {
@@ -41,12 +59,11 @@ func text(all map[string]json.RawMessage, name string) (string, error) {
 	if !found {
 		return "", fmt.Errorf("member %q is missing", name)
 	}
-	var s string
-	// The standard decoder: it alone replaces invalid UTF-8 on the way in.
-	if err := stdjson.Unmarshal(raw, &s); err != nil {
+	var s *string
+	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
 		return "", fmt.Errorf("member %q: want a string", name)
 	}
-	return s, nil
+	return *s, nil
 }
 
 // compact copies a valid JSON value without its white space.
@@ -54,7 +71,7 @@ func compact(raw []byte) order.JSON {
 	var b bytes.Buffer
 	b.Grow(len(raw))
 	if err := stdjson.Compact(&b, raw); err != nil {
-		return order.JSON("null") // not reached: members has checked it
+		return null // not reached: members has checked it
 	}
 	return b.Bytes()
 }
@@ -78,8 +95,8 @@ func StepOf(member string) (order.Step, bool) {
 			return s, true
 		}
 	}
-	s := strings.ToUpper(member)
-	return order.Step(s), order.ValidStep(s) && strings.ToLower(s) == member && Member(order.Step(s)) == member
+	s := order.Step(strings.ToUpper(member))
+	return s, order.ValidStep(string(s)) && Member(s) == member
 }
 
 // seedOrder is the order in which the seed shows its steps; others follow by name.
@@ -110,6 +127,9 @@ func (o *object) raw(name string, value []byte) {
 		o.b = append(o.b, ',')
 	}
 	o.b = append(append(o.b, quote(name)...), ':')
+	if len(value) == 0 {
+		value = null
+	}
 	o.b = append(o.b, value...)
 }
 
@@ -158,4 +178,16 @@ func outputsOf(all map[string]json.RawMessage) map[order.Step]order.JSON {
 		outputs[s] = compact(raw)
 	}
 	return outputs
+}
+
+// instants turns times to UTC, as they are written. It complains of one that
+// RFC 3339 cannot write.
+func instants(times ...*time.Time) error {
+	for _, t := range times {
+		*t = t.UTC()
+		if y := t.Year(); y < 0 || y > 9999 {
+			return fmt.Errorf("the time is %v: want a year from 0 to 9999", *t)
+		}
+	}
+	return nil
 }

@@ -37,14 +37,14 @@ func HeadersOfLetter(l Letter) Headers {
 	if h == nil {
 		h = Headers{}
 	}
-	reason := l.Reason
-	if len(reason) > maxHeader {
-		reason = reason[:maxHeader]
+	written := l.Written
+	if instants(&written) != nil { // a record's timestamp is any number, and the letter must be readable
+		written = time.Time{}
 	}
 	for name, value := range map[string]string{
-		"id": l.ID(), "role": l.Role, "reason": reason, "topic": l.Topic,
+		"id": l.ID(), "role": l.Role, "reason": cut(l.Reason), "topic": l.Topic,
 		"partition": strconv.Itoa(int(l.Partition)), "offset": strconv.FormatInt(l.Offset, 10),
-		"written": l.Written.UTC().Format(time.RFC3339Nano),
+		"written": written.Format(time.RFC3339Nano),
 	} {
 		h[letterPrefix+name] = []byte(value)
 	}

@@ -86,8 +86,6 @@ func decodeRow(data []byte) (order.Row, error) {
 	if err := json.Unmarshal(all["meta"], &m); err != nil {
 		return order.Row{}, fmt.Errorf("member \"meta\": %w", err)
 	}
-	delete(all, "meta")
-	delete(all, "events")
 	r := order.Row{
 		ID: id, Type: order.Type(t), Outputs: outputsOf(all),
 		Meta: order.Meta{
@@ -97,8 +95,14 @@ func decodeRow(data []byte) (order.Row, error) {
 			History: make([]order.Entry, len(m.History)),
 		},
 	}
+	if err := instants(&r.Meta.CreatedAt, &r.Meta.UpdatedAt); err != nil {
+		return order.Row{}, err
+	}
 	for i, e := range m.History {
 		r.Meta.History[i] = order.Entry(e)
+		if err := instants(&r.Meta.History[i].Time); err != nil {
+			return order.Row{}, err
+		}
 	}
 	return r, nil
 }

@@ -64,7 +64,7 @@ func (State) Encode(value any) ([]byte, error) {
 		e := end(s.End)
 		w.End = &e
 	}
-	b, err := json.Marshal(w)
+	b, err := json.MarshalWithOption(w, json.DisableHTMLEscape()) // an input goes out as it came in
 	if err != nil {
 		return nil, fmt.Errorf("codecs: state of %s: %w", s.OrderID, err)
 	}
@@ -73,12 +73,16 @@ func (State) Encode(value any) ([]byte, error) {
 
 // Decode gives a saga.State, or Malformed.
 func (State) Decode(data []byte) (any, error) {
-	if _, err := members(data); err != nil {
+	clean, err := valid(data)
+	if err != nil {
 		return Malformed{Raw: data, Err: err}, nil
 	}
-	var w state
-	if err := json.Unmarshal(data, &w); err != nil {
+	var w *state
+	if err := json.Unmarshal(clean, &w); err != nil {
 		return Malformed{Raw: data, Err: err}, nil
+	}
+	if w == nil {
+		return Malformed{Raw: data, Err: errNotJSON}, nil
 	}
 	s := saga.State{OrderID: w.OrderID, Status: w.Status, Definition: saga.Definition(w.Definition), Parked: w.Parked}
 	if len(w.Inputs) > 0 {

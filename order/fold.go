@@ -62,7 +62,7 @@ func Fold(r Row, e Event) Row {
 	if r.Holds(e.ID) {
 		return r
 	}
-	if r.ID == "" {
+	if len(r.Meta.History) == 0 { // the row may be there already: parked before its first event
 		r.ID = e.OrderID
 		r.Meta.Status = StatusRunning
 		r.Meta.CreatedAt = e.Time
@@ -93,8 +93,13 @@ func (r Row) advance(e Event) Row {
 	}
 	switch {
 	case r.Meta.Status.Ended():
-	case ok && phase == Requested && e.Outcome != "":
+	case ok && phase == Requested && e.Outcome.Ended():
 		r.Meta.Final, r.Meta.Outcome = step, e.Outcome
+		if slices.Contains(r.Events(), TypeOf(step, Completed)) {
+			// A foreign producer said so too early. The worker will say it again
+			// under the same id, and that changes nothing any more.
+			r.Meta.Status = e.Outcome
+		}
 	case ok && phase == Completed && step == r.Meta.Final:
 		r.Meta.Status = r.Meta.Outcome
 	case e.Outcome.Ended():

@@ -29,7 +29,7 @@ func (d Definition) Validate() error {
 	seen := make(map[order.Step]bool, len(d.Steps))
 	for _, s := range d.Steps {
 		if !order.ValidStep(string(s)) {
-			return fmt.Errorf("saga: step %q: want upper-case letters and digits, a letter first", s)
+			return fmt.Errorf("saga: step %q: want upper-case letters and digits, a letter first, and not the name of a row's other member", s)
 		}
 		if seen[s] {
 			return fmt.Errorf("saga: step %s stands twice", s)

@@ -1,0 +1,90 @@
+package codecs
+
+import (
+	stdjson "encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"simplecqrs/order"
+)
+
+func TestAStepStandsUnderItsNameAndTheFirstUnderTheSeeds(t *testing.T) {
+	for step, member := range map[order.Step]string{
+		order.Detail: "detail", order.Payment: "payment", order.Mail: "mail", "SHIPPING": "shipping", "A1": "a1",
+	} {
+		if got := Member(step); got != member {
+			t.Errorf("%s stands under %q, want %q", step, got, member)
+		}
+		if got, ok := StepOf(member); got != step || !ok {
+			t.Errorf("under %q stands %q, %v, want %s", member, got, ok, step)
+		}
+	}
+	for _, member := range []string{
+		"", "order", "id", "type", "inputs", "events", "meta", "Mail", "MAIL", "best_mail", "1", "é",
+		"ı", "ſ", "\u212a", // in capitals these are I, S and K, or look like it
+	} {
+		if step, ok := StepOf(member); ok {
+			t.Errorf("under %q stands %s", member, step)
+		}
+	}
+}
+
+// The short way must not be taken for a character too many.
+func TestTextIsQuotedAsTheStandardLibraryDoes(t *testing.T) {
+	for r := range rune(0x3000) {
+		s := "a" + string(r) + "b"
+		want, err := stdjson.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(quote(s)); got != string(want) {
+			t.Errorf("%q is quoted as %s, want %s", s, got, want)
+		}
+	}
+}
+
+// The fast decoder is held against the standard one, of which it must be a copy.
+func FuzzMembers(f *testing.F) {
+	for _, s := range []string{
+		`{"a":1,"a":null," b " : [ {} , "\ud800" ] }`, `{"\u0069d":"x","":0,"\ud83d\ude00":-1.5e+9}`, "{\"\xff\":\"\xc3\"}",
+		`{"a":[01]}`, `{"a":{"b":tru}}`, `{"a":[1 2]}`, `{"a":{"b" 1}}`, `{"a":[}]}`, `{"a":1.}`, `{"a":"\x"}`, "{\"a\":[\"\x01\"]}",
+		`{"a":"\u2028<>&\\\"\/"}`, "{\"a\x00\":1}", `null`, `[]`, `{"a":tru}`, "\ufeff{}", "{}\x00", "{\"a\":1}\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := members(data)
+		var want map[string]stdjson.RawMessage
+		wantErr := stdjson.Unmarshal(data, &want)
+		if (err != nil) != (wantErr != nil || want == nil) {
+			t.Fatalf("%q: %v, and the standard library says %v", data, err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		// What is no UTF-8 is replaced before, and not in a name alone.
+		clean, _ := valid(data)
+		want = nil
+		if err := stdjson.Unmarshal(clean, &want); err != nil {
+			t.Fatalf("%q cleaned to %q: %v", data, clean, err)
+		}
+		texts := map[string]string{}
+		for name, raw := range got {
+			texts[name] = string(compact(raw))
+			if s, err := text(got, name); err == nil {
+				var std string
+				if err := stdjson.Unmarshal(want[name], &std); err != nil || s != std {
+					t.Errorf("%q: %q is %q, and the standard library says %q, %v", data, name, s, std, err)
+				}
+			}
+		}
+		wantTexts := map[string]string{}
+		for name, raw := range want {
+			wantTexts[name] = string(compact(raw))
+		}
+		if diff := cmp.Diff(wantTexts, texts); diff != "" {
+			t.Errorf("%q (-standard +ours):\n%s", data, diff)
+		}
+	})
+}

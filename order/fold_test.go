@@ -1,0 +1,312 @@
+package order_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"simplecqrs/order"
+)
+
+const id = "ORD-B384F"
+
+// at is a moment of the tests' day.
+func at(second int) time.Time { return time.Date(2026, 3, 1, 12, 0, second, 0, time.UTC) }
+
+// event is the first attempt at what the type says, at that second.
+func event(of order.Type, second int) order.Event {
+	return order.Event{
+		OrderID: id, Type: of, ID: order.EventID(id, of, 1), Time: at(second), Source: "test", Attempt: 1,
+	}
+}
+
+func completed(s order.Step, second int) order.Event {
+	e := event(order.TypeOf(s, order.Completed), second)
+	e.Outputs = map[order.Step]order.JSON{s: order.JSON(`{"body":"` + id + "_" + string(e.Type) + `"}`)}
+	return e
+}
+
+// last is the request with whose completion the order is complete.
+func last(s order.Step, second int) order.Event {
+	e := event(order.TypeOf(s, order.Requested), second)
+	e.Outcome = order.StatusCompleted
+	return e
+}
+
+// failed is the end of an order that a step declined.
+func failed(second int) order.Event {
+	e := event("ORDER_FAILED", second)
+	e.ID, e.Outcome, e.Reason = "end", order.StatusFailed, "PAYMENT: no money"
+	return e
+}
+
+func happy() []order.Event {
+	return []order.Event{
+		event("ORDER_REQUESTED", 1), completed(order.Detail, 2),
+		event("PAYMENT_REQUESTED", 3), completed(order.Payment, 4),
+		last(order.Mail, 5), completed(order.Mail, 6),
+	}
+}
+
+func fold(events ...order.Event) order.Row { return foldOn(order.Row{}, events...) }
+
+func foldOn(r order.Row, events ...order.Event) order.Row {
+	for _, e := range events {
+		r = order.Fold(r, e)
+	}
+	return r
+}
+
+func TestTheHappySixGiveTheSeedsRow(t *testing.T) {
+	want := order.Row{
+		ID: id, Type: "MAIL_COMPLETED",
+		Outputs: map[order.Step]order.JSON{
+			order.Detail:  order.JSON(`{"body":"ORD-B384F_ORDER_COMPLETED"}`),
+			order.Payment: order.JSON(`{"body":"ORD-B384F_PAYMENT_COMPLETED"}`),
+			order.Mail:    order.JSON(`{"body":"ORD-B384F_MAIL_COMPLETED"}`),
+		},
+		Meta: order.Meta{
+			Version: 6, Status: order.StatusCompleted, CreatedAt: at(1), UpdatedAt: at(6),
+			Final: order.Mail, Outcome: order.StatusCompleted,
+			History: []order.Entry{
+				{ID: "ORD-B384F/ORDER_REQUESTED/1", Type: "ORDER_REQUESTED", Time: at(1), Attempt: 1},
+				{ID: "ORD-B384F/ORDER_COMPLETED/1", Type: "ORDER_COMPLETED", Time: at(2), Attempt: 1},
+				{ID: "ORD-B384F/PAYMENT_REQUESTED/1", Type: "PAYMENT_REQUESTED", Time: at(3), Attempt: 1},
+				{ID: "ORD-B384F/PAYMENT_COMPLETED/1", Type: "PAYMENT_COMPLETED", Time: at(4), Attempt: 1},
+				{ID: "ORD-B384F/MAIL_REQUESTED/1", Type: "MAIL_REQUESTED", Time: at(5), Attempt: 1},
+				{ID: "ORD-B384F/MAIL_COMPLETED/1", Type: "MAIL_COMPLETED", Time: at(6), Attempt: 1},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, fold(happy()...)); diff != "" {
+		t.Errorf("the row (-want +got):\n%s", diff)
+	}
+}
+
+func TestFold(t *testing.T) {
+	rival := completed(order.Detail, 9)
+	rival.ID, rival.Outputs[order.Detail] = "another", order.JSON(`"another"`)
+	foreign := completed(order.Payment, 9)
+	foreign.Outputs[order.Detail] = order.JSON(`"not its to say"`)
+	silent := event("ORDER_COMPLETED", 2)
+	refusal, early := event("PAYMENT_FAILED", 8), event("PAYMENT_REQUESTED", 9)
+	refusal.Outputs = map[order.Step]order.JSON{order.Payment: order.JSON(`"half of it"`)}
+	early.Outputs = refusal.Outputs
+	odd := last(order.Mail, 5)
+	odd.Outcome = "in three days"
+	timed := event("PAYMENT_TIMED_OUT", 4)
+	timed.Attempt, timed.Causation, timed.Reason = 3, "that request", "no answer"
+
+	type outputs map[order.Step]string
+	for _, rule := range []struct {
+		name    string
+		when    []order.Event
+		events  []order.Type
+		status  order.Status
+		outputs outputs
+		updated int // the second
+	}{
+		{
+			name: "no event gives the zero row",
+		},
+		{
+			name: "an order runs from its first event on",
+			when: happy()[:1], events: []order.Type{"ORDER_REQUESTED"}, status: order.StatusRunning, updated: 1,
+		},
+		{
+			name: "the last step's request does not complete it",
+			when: happy()[4:5], events: []order.Type{"MAIL_REQUESTED"}, status: order.StatusRunning, updated: 5,
+		},
+		{
+			name: "nor does another step's completion",
+			when: []order.Event{last(order.Mail, 5), completed(order.Payment, 6)}, events: []order.Type{"MAIL_REQUESTED", "PAYMENT_COMPLETED"},
+			status: order.StatusRunning, outputs: outputs{order.Payment: `{"body":"ORD-B384F_PAYMENT_COMPLETED"}`}, updated: 6,
+		},
+		{
+			name: "a last completion that came too early counts once it is requested, as it is not said again",
+			when: []order.Event{completed(order.Mail, 1), last(order.Mail, 2), completed(order.Mail, 3)}, events: []order.Type{"MAIL_COMPLETED", "MAIL_REQUESTED"},
+			status: order.StatusCompleted, outputs: outputs{order.Mail: `{"body":"ORD-B384F_MAIL_COMPLETED"}`}, updated: 2,
+		},
+		{
+			name: "a step that failed does not end it: whoever decides says that",
+			when: []order.Event{event("PAYMENT_FAILED", 3)}, events: []order.Type{"PAYMENT_FAILED"}, status: order.StatusRunning, updated: 3,
+		},
+		{
+			name: "an event with an outcome ends it",
+			when: []order.Event{event("PAYMENT_FAILED", 3), failed(4)}, events: []order.Type{"PAYMENT_FAILED", "ORDER_FAILED"}, status: order.StatusFailed, updated: 4,
+		},
+		{
+			name: "what comes after the end is listed, and the end stays",
+			when: []order.Event{failed(1), last(order.Mail, 2), completed(order.Mail, 3)}, events: []order.Type{"ORDER_FAILED", "MAIL_REQUESTED", "MAIL_COMPLETED"},
+			status: order.StatusFailed, outputs: outputs{order.Mail: `{"body":"ORD-B384F_MAIL_COMPLETED"}`}, updated: 3,
+		},
+		{
+			name: "a failure after the completion changes the status no more",
+			when: append(happy()[4:], failed(7)), events: []order.Type{"MAIL_REQUESTED", "MAIL_COMPLETED", "ORDER_FAILED"},
+			status: order.StatusCompleted, outputs: outputs{order.Mail: `{"body":"ORD-B384F_MAIL_COMPLETED"}`}, updated: 7,
+		},
+		{
+			name: "an outcome that is none is passed over",
+			when: []order.Event{odd, completed(order.Mail, 6)}, events: []order.Type{"MAIL_REQUESTED", "MAIL_COMPLETED"},
+			status: order.StatusRunning, outputs: outputs{order.Mail: `{"body":"ORD-B384F_MAIL_COMPLETED"}`}, updated: 6,
+		},
+		{
+			name: "an unknown type is listed and otherwise passed over",
+			when: []order.Event{event("ORDER_REQUESTED", 1), timed, event("?", 5)}, events: []order.Type{"ORDER_REQUESTED", "PAYMENT_TIMED_OUT", "?"},
+			status: order.StatusRunning, updated: 5,
+		},
+		{
+			name: "events out of order are listed as they came, and the latest time stays",
+			when: []order.Event{completed(order.Payment, 4), event("ORDER_REQUESTED", 1)}, events: []order.Type{"PAYMENT_COMPLETED", "ORDER_REQUESTED"},
+			status: order.StatusRunning, outputs: outputs{order.Payment: `{"body":"ORD-B384F_PAYMENT_COMPLETED"}`}, updated: 4,
+		},
+		{
+			name: "a step says only its own output",
+			when: []order.Event{foreign}, events: []order.Type{"PAYMENT_COMPLETED"},
+			status: order.StatusRunning, outputs: outputs{order.Payment: `{"body":"ORD-B384F_PAYMENT_COMPLETED"}`}, updated: 9,
+		},
+		{
+			name: "only a completion has an output",
+			when: []order.Event{refusal, early}, events: []order.Type{"PAYMENT_FAILED", "PAYMENT_REQUESTED"}, status: order.StatusRunning, updated: 9,
+		},
+		{
+			name: "a completion without an output leaves the one that is there",
+			when: []order.Event{rival, silent}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
+			status: order.StatusRunning, outputs: outputs{order.Detail: `"another"`}, updated: 9,
+		},
+		{
+			name: "the output is that of the step's latest completion",
+			when: []order.Event{completed(order.Detail, 2), rival}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
+			status: order.StatusRunning, outputs: outputs{order.Detail: `"another"`}, updated: 9,
+		},
+		{
+			name: "a fourth step needs no edit of the fold",
+			when: []order.Event{completed(order.Mail, 1), last("SHIPPING", 2), completed("SHIPPING", 3)}, events: []order.Type{"MAIL_COMPLETED", "SHIPPING_REQUESTED", "SHIPPING_COMPLETED"},
+			status: order.StatusCompleted, outputs: outputs{order.Mail: `{"body":"ORD-B384F_MAIL_COMPLETED"}`, "SHIPPING": `{"body":"ORD-B384F_SHIPPING_COMPLETED"}`}, updated: 3,
+		},
+	} {
+		t.Run(rule.name, func(t *testing.T) {
+			row := fold(rule.when...)
+			var events []order.Type
+			events = append(events, row.Events()...)
+			if diff := cmp.Diff(rule.events, events); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if n := len(rule.events); n > 0 && row.Type != rule.events[n-1] {
+				t.Errorf("the type is %s, want that of the last event, %s", row.Type, rule.events[n-1])
+			}
+			if row.Meta.Status != rule.status {
+				t.Errorf("it is %q, want %q", row.Meta.Status, rule.status)
+			}
+			if row.Meta.Version != int64(len(rule.events)) {
+				t.Errorf("the version is %d after %d changes", row.Meta.Version, len(rule.events))
+			}
+			var got outputs
+			for s, out := range row.Outputs {
+				if got == nil {
+					got = outputs{}
+				}
+				got[s] = string(out)
+			}
+			if diff := cmp.Diff(rule.outputs, got); diff != "" {
+				t.Errorf("outputs (-want +got):\n%s", diff)
+			}
+			if len(rule.when) == 0 {
+				return
+			}
+			if !row.Meta.CreatedAt.Equal(rule.when[0].Time) {
+				t.Errorf("it was created at %v, want the first event's %v", row.Meta.CreatedAt, rule.when[0].Time)
+			}
+			if !row.Meta.UpdatedAt.Equal(at(rule.updated)) {
+				t.Errorf("it was updated at %v, want %v", row.Meta.UpdatedAt, at(rule.updated))
+			}
+		})
+	}
+}
+
+func TestTheHistoryKeepsWhatHappenedWhenAndWhy(t *testing.T) {
+	e := event("PAYMENT_FAILED", 4)
+	e.Attempt, e.Causation, e.Reason = 3, "that request", "no money"
+	want := []order.Entry{{
+		ID: e.ID, Type: "PAYMENT_FAILED", Time: at(4), Attempt: 3, Causation: "that request", Reason: "no money",
+	}}
+	row := fold(e)
+	if diff := cmp.Diff(want, row.Meta.History); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	if !row.Holds(e.ID) || row.Holds("that request") || row.Holds("") {
+		t.Error("the row does not hold just what was folded")
+	}
+}
+
+// A copy is known by its id alone, whatever else differs.
+func TestAnEventIsFoldedOnce(t *testing.T) {
+	row := fold(happy()...)
+	for _, e := range happy() {
+		e.Type, e.Time, e.Outcome = "MAIL_COMPLETED", at(50), order.StatusFailed
+		e.Outputs = map[order.Step]order.JSON{order.Mail: order.JSON(`"again"`)}
+		if diff := cmp.Diff(row, order.Fold(row, e)); diff != "" {
+			t.Errorf("%s again (-once +twice):\n%s", e.ID, diff)
+		}
+	}
+}
+
+// From one row two futures are folded, as when a partition is read again elsewhere.
+func TestFoldLeavesItsArgumentAsItWas(t *testing.T) {
+	for n := range happy() {
+		row := fold(happy()[:n]...)
+		row.Meta.History = append(make([]order.Entry, 0, 16), row.Meta.History...) // room to write over
+		before := fold(happy()[:n]...)
+		first := foldOn(row, completed(order.Detail, 20), completed("SHIPPING", 21))
+		second := foldOn(row, event("PAYMENT_FAILED", 22), failed(23))
+		if diff := cmp.Diff(before.Outputs, row.Outputs); diff != "" {
+			t.Errorf("after %d events, the outputs (-before +after):\n%s", n, diff)
+		}
+		if diff := cmp.Diff(before.Events(), row.Events()); diff != "" {
+			t.Errorf("after %d events, the events (-before +after):\n%s", n, diff)
+		}
+		if diff := cmp.Diff(foldOn(before, completed(order.Detail, 20), completed("SHIPPING", 21)), first); diff != "" {
+			t.Errorf("after %d events, the second future wrote into the first (-want +got):\n%s", n, diff)
+		}
+		if second.Outputs["SHIPPING"] != nil {
+			t.Errorf("after %d events, the first future wrote into the second", n)
+		}
+	}
+}
+
+func TestPark(t *testing.T) {
+	running := fold(happy()[:2]...)
+	parked := order.Park(running, id, "panic: no such step")
+	want := fold(happy()[:2]...)
+	want.Meta.Parked, want.Meta.Version = "panic: no such step", 3
+	if diff := cmp.Diff(want, parked); diff != "" {
+		t.Errorf("a parked row says why, and is newer (-want +got):\n%s", diff)
+	}
+	if running.Meta.Parked != "" || running.Meta.Version != 2 {
+		t.Error("parking changed the row that it was given")
+	}
+	if diff := cmp.Diff(parked, order.Park(parked, id, "panic: no such step")); diff != "" {
+		t.Errorf("parking it for the same reason again changes it (-once +twice):\n%s", diff)
+	}
+	if again := order.Park(parked, id, "another"); again.Meta.Parked != "another" || again.Meta.Version != 4 {
+		t.Errorf("parked for another reason it says %q in version %d", again.Meta.Parked, again.Meta.Version)
+	}
+	ended := order.Park(fold(happy()...), id, "too much")
+	if ended.Meta.Status != order.StatusCompleted {
+		t.Errorf("parked after its end it is %q", ended.Meta.Status)
+	}
+}
+
+// The first event of an order can be the one that fails.
+func TestAnOrderCanBeParkedBeforeItsFirstEvent(t *testing.T) {
+	parked := order.Park(order.Row{}, id, "panic")
+	want := order.Row{ID: id, Meta: order.Meta{Version: 1, Status: order.StatusRunning, Parked: "panic"}}
+	if diff := cmp.Diff(want, parked); diff != "" {
+		t.Errorf("the row (-want +got):\n%s", diff)
+	}
+	row := order.Fold(parked, happy()[0])
+	if !row.Meta.CreatedAt.Equal(at(1)) || row.Meta.Version != 2 {
+		t.Errorf("with its first event it is version %d, created at %v", row.Meta.Version, row.Meta.CreatedAt)
+	}
+}
