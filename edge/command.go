@@ -1,15 +1,13 @@
 package edge
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
+	"log/slog"
 	"net/http"
-	"strings"
+	"regexp"
+	"strconv"
 	"time"
 
 	"simplecqrs/codecs"
@@ -17,12 +15,8 @@ import (
 	"simplecqrs/saga"
 )
 
-const (
-	// maxBody bounds a command's body, in bytes.
-	maxBody = 64 << 10
-	// emitTime bounds the wait for the log's acknowledgement.
-	emitTime = 10 * time.Second
-)
+// emitTime bounds the wait for the log's acknowledgement.
+const emitTime = 10 * time.Second
 
 // deprecated is since when GET /command is (RFC 9745), in Unix seconds: since
 // there is a POST.
@@ -33,6 +27,9 @@ const source = "edge"
 
 // command accepts an order: POST /command.
 func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
+	if err := admit(r); err != nil {
+		return err
+	}
 	wait, err := waitOf(r.Header)
 	if err != nil {
 		return err
@@ -46,16 +43,11 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if wait > 0 {
-		applied(w, wait)
-		ctx, cancel := waiting(r, wait)
-		defer cancel()
-		row, err := e.Rows.Await(ctx, id, func(row order.Row) bool { return row.Meta.Status.Ended() })
-		if err == nil {
+		if row, ended := e.awaitEnd(w, r, id, wait); ended {
 			w.Header().Set("Content-Location", "/query/"+id)
 			send(w, http.StatusOK, "application/json", codecs.Answer(row))
 			return nil
 		}
-		// The order is accepted, whatever kept its end from being seen.
 	}
 	send(w, http.StatusAccepted, "application/json", accepted(r, id))
 	return nil
@@ -63,22 +55,32 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 
 // commandByGet accepts an order as the seed did: GET /command.
 func (e *edge) commandByGet(w http.ResponseWriter, r *http.Request) error {
-	// A page of another site must not place orders with a mere image or link.
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		return fail(http.StatusForbidden, "a page of another site may not place orders")
-	}
-	if r.Method == http.MethodHead {
-		return &failure{
-			status: http.StatusMethodNotAllowed, detail: "HEAD changes nothing, and this would",
-			header: http.Header{"Allow": {"GET, POST"}},
-		}
-	}
 	w.Header().Set("Deprecation", deprecated)
+	if err := admit(r); err != nil {
+		return err
+	}
 	id, err := e.accept(w, r, nil)
 	if err != nil {
 		return err
 	}
 	send(w, http.StatusOK, "application/json", accepted(r, id))
+	return nil
+}
+
+// host is what a link can be made of: a name or an address, and perhaps a port.
+var host = regexp.MustCompile(`^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+
+// admit refuses a command that a page of another site had a browser send, by an
+// image, a link or a form; and one whose Host is none, as it is answered with a link.
+func admit(r *http.Request) error {
+	asked := *r
+	asked.Method = http.MethodPost // a GET is let pass as one that changes nothing, and ours does
+	if err := new(http.CrossOriginProtection).Check(&asked); err != nil {
+		return fail(http.StatusForbidden, "a page of another site may not place orders")
+	}
+	if !host.MatchString(r.Host) {
+		return fail(http.StatusBadRequest, "the header Host is %q: want a host, and a port if need be", r.Host)
+	}
 	return nil
 }
 
@@ -89,67 +91,38 @@ func (e *edge) accept(w http.ResponseWriter, r *http.Request, inputs map[order.S
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), emitTime)
 	defer cancel()
 	if err := e.Emit(ctx, saga.Begin(e.Definition, id, inputs, now(), source)); err != nil {
-		return "", errors.Join(err, &order.Error{
+		e.Health.Logger.Error("the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
+		return "", &order.Error{
 			Kind:   order.Unavailable,
 			Detail: fmt.Sprintf("the log has not acknowledged order %s; it may still come to be", id),
-		})
+		}
 	}
 	e.accepted.Inc()
 	w.Header().Set("Location", "/query/"+id)
 	return id, nil
 }
 
-// accepted is the seed's answer to a command.
+// awaitEnd waits for an order's end and reports whether it was seen. If it was not,
+// for whatever reason, the order is accepted all the same.
+func (e *edge) awaitEnd(w http.ResponseWriter, r *http.Request, id string, wait time.Duration) (order.Row, bool) {
+	ctx, cancel := waiting(r, wait)
+	defer cancel()
+	row, err := e.Rows.Await(ctx, id, func(row order.Row) bool { return row.Meta.Status.Ended() })
+	switch {
+	case err == nil, errors.Is(ctx.Err(), context.DeadlineExceeded):
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
+	case ctx.Err() == nil && order.KindOf(err) == 0:
+		e.Health.Logger.Error("an order's end could not be waited for", slog.String("order", id), slog.Any("error", err))
+	}
+	return row, err == nil
+}
+
+// accepted is the seed's answer to a command. Neither id nor host has anything
+// that JSON would escape.
 func accepted(r *http.Request, id string) []byte {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	query := fmt.Sprintf("%s://%s/query/%s", scheme, r.Host, id)
-	return fmt.Appendf(nil, `{"id": %q, "_query": %q}`, id, query)
-}
-
-// inputs reads what the client sent along for the steps; nil for no body.
-func (e *edge) inputs(w http.ResponseWriter, r *http.Request) (map[order.Step]order.JSON, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, fail(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", maxBody)
-	case err != nil:
-		return nil, fail(http.StatusBadRequest, "the body could not be read")
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, nil
-	}
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return nil, fail(http.StatusUnsupportedMediaType, "the body is %q: want application/json", r.Header.Get("Content-Type"))
-	}
-	return e.inputsOf(body)
-}
-
-func (e *edge) inputsOf(body []byte) (map[order.Step]order.JSON, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil || members == nil {
-		return nil, fail(http.StatusBadRequest, "the body is no JSON object")
-	}
-	known := make(map[string]order.Step, len(e.Definition.Steps))
-	var names []string
-	for _, s := range e.Definition.Steps {
-		known[codecs.Member(s)] = s
-		names = append(names, codecs.Member(s))
-	}
-	inputs := make(map[order.Step]order.JSON, len(members))
-	for name, value := range members {
-		step, ok := known[name]
-		if !ok {
-			return nil, fail(http.StatusBadRequest, "the body's member %q is unknown; known are %s", name, strings.Join(names, ", "))
-		}
-		var b bytes.Buffer
-		if err := json.Compact(&b, value); err != nil {
-			return nil, fail(http.StatusBadRequest, "the body's member %q is no JSON", name)
-		}
-		inputs[step] = b.Bytes()
-	}
-	return inputs, nil
+	return fmt.Appendf(nil, `{"id": "%s", "_query": "%s://%s/query/%[1]s"}`, id, scheme, r.Host)
 }

@@ -60,52 +60,52 @@ func New(c Config) http.Handler {
 	})}
 	c.Health.Registry.MustRegister(e.accepted)
 	r := newRouter(c.Health)
-	r.handle("/command", http.MethodPost, e.command)
-	r.handle("/command", http.MethodGet, e.commandByGet)
-	r.handle("/query/{id}", http.MethodGet, e.query)
-	r.handle("/query/{id}/history", http.MethodGet, e.history)
-	return r.handler()
+	r.handle("/command", e.command, http.MethodPost)
+	r.handle("/command", e.commandByGet, http.MethodGet) // no HEAD, which must change nothing
+	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
+	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
+	return r
 }
 
 // NewHealth gives the handler of a process that is no edge: health alone.
-func NewHealth(h Health) http.Handler { return newRouter(h).handler() }
+func NewHealth(h Health) http.Handler { return newRouter(h) }
 
 // router is a mux.Router whose handlers may fail, each counted under its template.
 type router struct {
-	mux     *mux.Router
+	*mux.Router
 	log     *slog.Logger
 	seconds *prometheus.HistogramVec
 }
 
+// noRoute is the route under which requests are counted that have none: paths
+// that are unknown, and methods.
+const noRoute = "none"
+
 func newRouter(h Health) *router {
-	r := &router{mux: mux.NewRouter(), log: h.Logger, seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	// Paths are taken as they are: mux would send the client of another spelling to
+	// the clean one, and a POST would go there as a GET.
+	r := &router{mux.NewRouter().SkipClean(true), h.Logger, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "simplecqrs_http_request_seconds",
 		Help:    "Time to answer a request, waits that the client asked for included.",
 		Buckets: prometheus.ExponentialBucketsRange(0.001, 60, 14),
 	}, []string{"route", "method", "code"})}
 	h.Registry.MustRegister(r.seconds)
-	r.handle("/healthz", http.MethodGet, healthz)
-	r.handle("/readyz", http.MethodGet, readyz(h.Ready))
-	r.mux.Handle("/metrics", promhttp.HandlerFor(h.Registry, promhttp.HandlerOpts{Registry: h.Registry})).
-		Methods(http.MethodGet, http.MethodHead)
-	r.mux.NotFoundHandler = r.serve(func(_ http.ResponseWriter, q *http.Request) error {
+	r.handle("/healthz", healthz, http.MethodGet, http.MethodHead)
+	r.handle("/readyz", readyz(h.Ready), http.MethodGet, http.MethodHead)
+	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
+	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
 		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}
 	})
-	r.mux.MethodNotAllowedHandler = r.serve(r.methodNotAllowed)
+	r.MethodNotAllowedHandler = r.serve(noRoute, r.methodNotAllowed)
 	return r
 }
 
-func (r *router) handle(template, method string, h handler) {
-	methods := []string{method}
-	if method == http.MethodGet {
-		methods = append(methods, http.MethodHead)
-	}
-	seconds := r.seconds.MustCurryWith(prometheus.Labels{"route": template})
-	r.mux.Handle(template, promhttp.InstrumentHandlerDuration(seconds, r.serve(h))).Methods(methods...)
+func (r *router) handle(template string, h handler, methods ...string) {
+	r.Handle(template, r.serve(template, h)).Methods(methods...)
 }
 
-func (r *router) serve(h handler) http.Handler { return server{h, r.log} }
-
-func (r *router) handler() http.Handler { return checkHost(r.mux, r.log) }
+func (r *router) serve(route string, h handler) http.Handler {
+	return promhttp.InstrumentHandlerDuration(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{h, r.log})
+}
 
 func now() time.Time { return time.Now().UTC() }

@@ -2,7 +2,10 @@ package edge
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // healthz says that the process lives: GET /healthz.
@@ -17,7 +20,7 @@ func readyz(components func() []Component) handler {
 		answer := struct {
 			Status     string      `json:"status"`
 			Components []Component `json:"components"`
-		}{"ready", components()}
+		}{"ready", append([]Component{}, components()...)} // [] for none, not null
 		status := http.StatusOK
 		for _, c := range answer.Components {
 			if !c.Ready {
@@ -29,6 +32,20 @@ func readyz(components func() []Component) handler {
 			return err
 		}
 		send(w, status, "application/json", body)
+		return nil
+	}
+}
+
+// metrics tells what the process has counted: GET /metrics. What cannot be
+// gathered is logged, and the rest is told.
+func metrics(h Health) handler {
+	gathered := promhttp.HandlerFor(h.Registry, promhttp.HandlerOpts{
+		Registry:      h.Registry,
+		ErrorLog:      slog.NewLogLogger(h.Logger.Handler(), slog.LevelError),
+		ErrorHandling: promhttp.ContinueOnError,
+	})
+	return func(w http.ResponseWriter, r *http.Request) error {
+		gathered.ServeHTTP(w, r)
 		return nil
 	}
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,23 +15,41 @@ const MaxWait = 60 * time.Second
 // without one. Of several the first counts.
 func waitOf(h http.Header) (time.Duration, error) {
 	for _, line := range h.Values("Prefer") {
-		for preference := range strings.SplitSeq(line, ",") {
-			preference, _, _ = strings.Cut(preference, ";") // parameters
+		for _, preference := range split(line, ',') {
+			preference = split(preference, ';')[0] // the rest are parameters
 			name, value, _ := strings.Cut(preference, "=")
 			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
 				continue
 			}
-			value = strings.Trim(strings.TrimSpace(value), `"`)
-			seconds, err := strconv.ParseUint(value, 10, 31)
-			if err != nil {
+			value = strings.TrimSpace(value)
+			if inner, quoted := strings.CutPrefix(value, `"`); quoted {
+				value = strings.TrimSuffix(inner, `"`)
+			}
+			seconds, err := strconv.ParseUint(value, 10, 64)
+			switch {
+			case errors.Is(err, strconv.ErrRange) || err == nil && seconds > uint64(MaxWait.Seconds()):
+				return MaxWait, nil
+			case err != nil:
 				return 0, fail(http.StatusBadRequest, "the header Prefer has wait=%s: want whole seconds", value)
 			}
-			return min(time.Duration(seconds)*time.Second, MaxWait), nil
+			return time.Duration(seconds) * time.Second, nil
 		}
 	}
 	return 0, nil
 }
 
-func applied(w http.ResponseWriter, wait time.Duration) {
-	w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
+// split parts a header's list where the separator stands outside of quotes.
+func split(list string, separator byte) (parts []string) {
+	quoted, start := false, 0
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case c == separator && !quoted:
+			parts, start = append(parts, list[start:i]), i+1
+		}
+	}
+	return append(parts, list[start:])
 }

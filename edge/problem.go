@@ -27,8 +27,11 @@ type server struct {
 func (s server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		p := recover()
-		if p == nil || p == http.ErrAbortHandler {
+		switch p {
+		case nil:
 			return
+		case http.ErrAbortHandler:
+			panic(p) // net/http's own, to cut the connection
 		}
 		s.log.Error("a handler panicked", slog.String("path", r.URL.Path),
 			slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
@@ -74,21 +77,26 @@ var statusOf = map[order.Kind]int{
 // retryAfter is what a client is asked to wait, in seconds, when a part is away.
 const retryAfter = "1"
 
+// clientGone is the status, nginx's, of a request whose client did not wait for
+// the answer. Nobody reads it but those who read the metrics.
+const clientGone = 499
+
 func (s server) problemOf(r *http.Request, err error) problem {
 	var f *failure
-	if errors.As(err, &f) {
+	var e *order.Error
+	switch gone := r.Context().Err(); {
+	case errors.As(err, &f):
 		return problem{Status: f.status, Detail: f.detail, header: f.header}
-	}
-	if kind := order.KindOf(err); kind != 0 {
-		p := problem{Status: statusOf[kind], Detail: err.Error()}
-		if kind == order.Unavailable {
+	case errors.As(err, &e) && statusOf[e.Kind] != 0:
+		p := problem{Status: statusOf[e.Kind], Detail: e.Detail} // and not what is wrapped around it
+		if e.Kind == order.Unavailable {
 			p.header = http.Header{"Retry-After": {retryAfter}}
 		}
 		return p
+	case gone != nil && errors.Is(err, gone):
+		return problem{Status: clientGone}
 	}
-	if r.Context().Err() == nil { // else nobody reads the answer
-		s.log.Error("a request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
-	}
+	s.log.Error("a request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
 	return problem{Status: http.StatusInternalServerError}
 }
 
@@ -122,7 +130,7 @@ func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 
 func (r *router) methodNotAllowed(_ http.ResponseWriter, q *http.Request) error {
 	var allowed []string
-	err := r.mux.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+	err := r.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		methods, err := route.GetMethods()
 		if err != nil {
 			return nil // a route for any method does not lead here

@@ -1,7 +1,9 @@
 package edge
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -11,13 +13,22 @@ import (
 	"simplecqrs/order"
 )
 
+// queryTime bounds the wait for the read side.
+const queryTime = 5 * time.Second
+
 // row finds the row of the order that the path names.
 func (e *edge) row(r *http.Request) (order.Row, error) {
 	id := mux.Vars(r)["id"]
 	if !order.ValidID(id) {
 		return order.Row{}, fail(http.StatusBadRequest, "%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits", id)
 	}
-	return e.Rows.Get(r.Context(), id)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
+	defer cancel()
+	row, err := e.Rows.Get(ctx, id)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return row, &order.Error{Kind: order.Unavailable, Detail: "the read side has not answered within " + queryTime.String()}
+	}
+	return row, err
 }
 
 // query shows an order in the seed's shape: GET /query/{id}.

@@ -3,10 +3,10 @@ package edge
 import (
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -21,11 +21,13 @@ const (
 	shutdownTime = 15 * time.Second
 )
 
-type stopping struct{}
+type serving struct{}
 
-// Serve answers requests on the listener until ctx ends. Then it takes no more,
-// lets go of the clients that wait, and finishes what was begun.
+// Serve answers requests on the listener until ctx ends or the listener fails. Then
+// it takes no more, lets go of the clients that wait, and finishes what was begun.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	s := &http.Server{
 		Handler:           h,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -33,54 +35,49 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		ReadTimeout:       readTime,
 		WriteTimeout:      writeTime,
 		IdleTimeout:       idleTime,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		ErrorLog:          errorLog(h),
 		// Handlers know of the end by this value, not by their own context, as a
 		// command that was begun is finished.
 		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), stopping{}, ctx.Done())
+			return context.WithValue(context.Background(), serving{}, ctx)
 		},
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
+	var failed error
 	select {
-	case err := <-ended:
-		return err
+	case failed = <-ended:
+		stop()
 	case <-ctx.Done():
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	err := s.Shutdown(limit)
-	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
+	if err != nil {
+		err = errors.Join(err, s.Close()) // cuts off who is left
 	}
-	return err
+	return errors.Join(failed, err)
+}
+
+// errorLog is where the server tells of what reaches no handler, such as a
+// listener that has no more files to accept with: where the handler logs, if it is
+// one of ours.
+func errorLog(h http.Handler) *log.Logger {
+	to := slog.Default()
+	if r, ours := h.(*router); ours {
+		to = r.log
+	}
+	return slog.NewLogLogger(to.Handler(), slog.LevelWarn)
 }
 
 // waiting gives a context for a client that waits: it ends after the time, with
 // the request, and when the server stops.
 func waiting(r *http.Request, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
-	stop, ok := r.Context().Value(stopping{}).(<-chan struct{})
+	server, ok := r.Context().Value(serving{}).(context.Context)
 	if !ok {
 		return ctx, cancel
 	}
-	go func() {
-		select {
-		case <-stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
-// checkHost refuses a request whose Host is none, as links are made of it.
-func checkHost(next http.Handler, log *slog.Logger) http.Handler {
-	return server{func(w http.ResponseWriter, r *http.Request) error {
-		if u, err := url.Parse("http://" + r.Host + "/"); err != nil || r.Host == "" || u.Host != r.Host || u.User != nil {
-			return fail(http.StatusBadRequest, "the header Host is %q: want a host, and a port if need be", r.Host)
-		}
-		next.ServeHTTP(w, r)
-		return nil
-	}, log}
+	forget := context.AfterFunc(server, cancel)
+	return ctx, func() { forget(); cancel() }
 }

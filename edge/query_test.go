@@ -1,0 +1,151 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"simplecqrs/order"
+)
+
+// has plays rows of one order.
+func has(row order.Row) func(context.Context, string) (order.Row, error) {
+	return func(_ context.Context, id string) (order.Row, error) {
+		if id != row.ID {
+			return order.Row{}, order.NoSuchOrder(id)
+		}
+		return row, nil
+	}
+}
+
+func TestAQueryShowsTheOrderAsTheSeedDoes(t *testing.T) {
+	for _, id := range []string{seedID, "ORD-01ARZ3NDEKTSV4RRFFQ69G5FAV"} {
+		w := newWorld(t)
+		w.get = has(complete(id))
+		w.do(http.MethodGet, "/query/"+id).want(t, http.StatusOK, completeBody(id))
+	}
+}
+
+func TestAnOrderThatBeganShowsWhatThereIs(t *testing.T) {
+	w := newWorld(t)
+	w.get = has(order.Fold(order.Row{}, order.Event{OrderID: seedID, Type: "ORDER_REQUESTED", ID: "1", Time: began, Attempt: 1}))
+	w.do(http.MethodGet, "/query/"+seedID).want(t, http.StatusOK,
+		`{"id":"ORD-B384F","type":"ORDER_REQUESTED","events":["ORDER_REQUESTED"]}`+"\n")
+}
+
+func TestTheHistoryTellsWhatHappenedWhenAndWhy(t *testing.T) {
+	w := newWorld(t)
+	row := order.Row{}
+	for i, e := range []order.Event{
+		{Type: "ORDER_REQUESTED", ID: "1"},
+		{Type: "ORDER_FAILED", ID: "2", Causation: "1", Reason: "no <stock>", Outcome: order.StatusFailed},
+	} {
+		e.OrderID, e.Attempt, e.Time = seedID, i+1, began.Add(time.Duration(i)*1500*time.Millisecond)
+		row = order.Fold(row, e)
+	}
+	w.get = has(row)
+	const entries = `"history":[` +
+		`{"id":"1","type":"ORDER_REQUESTED","time":"2026-01-02T03:04:05Z","attempt":1},` +
+		`{"id":"2","type":"ORDER_FAILED","time":"2026-01-02T03:04:06.5Z","attempt":2,"causation":"1","reason":"no \u003cstock\u003e"}]}` + "\n"
+	const times = `"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:06.5Z",`
+	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
+		`{"id":"ORD-B384F","status":"failed","version":2,`+times+entries)
+
+	w.get = has(order.Park(row, seedID, "a bug"))
+	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
+		`{"id":"ORD-B384F","status":"failed","version":3,`+times+`"parked":"a bug",`+entries)
+}
+
+func TestTheHistoryOfAnOrderWithoutEventsIsEmpty(t *testing.T) {
+	w := newWorld(t)
+	w.get = has(order.Park(order.Row{}, seedID, "a bug"))
+	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
+		`{"id":"ORD-B384F","status":"running","version":1,"createdAt":"0001-01-01T00:00:00Z","updatedAt":"0001-01-01T00:00:00Z",`+
+			`"parked":"a bug","history":[]}`+"\n")
+}
+
+// queries are the paths that show an order.
+var queries = []string{"/query/%s", "/query/%s/history"}
+
+func TestAnOrderThatIsUnknownIsAProblemInTheSeedsWords(t *testing.T) {
+	for _, path := range queries {
+		w := newWorld(t)
+		got := w.do(http.MethodGet, fmt.Sprintf(path, seedID))
+		got.wantProblem(t, http.StatusNotFound, "no order found for ORD-B384F")
+		const body = `{"type":"about:blank","title":"Not Found","status":404,` +
+			`"detail":"no order found for ORD-B384F","error":"no order found for ORD-B384F"}` + "\n"
+		if got.body != body {
+			t.Errorf("answered %s, want %s", got.body, body)
+		}
+		w.wantNothingLogged()
+	}
+}
+
+func TestAnIDThatIsNoneIsRefusedWithoutALook(t *testing.T) {
+	for _, id := range []string{
+		"1", "ORD-", "ORD-B384", "ORD-B384FF", "ORD-b384f", "ord-B384F", "ORD-B384G", "stuck", "..", "ORD-B384F\x00",
+		"ORD-01ARZ3NDEKTSV4RRFFQ69G5FAI", "ORD-01ARZ3NDEKTSV4RRFFQ69G5FAV0", `"<script>`,
+	} {
+		for _, path := range queries {
+			w := newWorld(t)
+			w.get = func(context.Context, string) (order.Row, error) {
+				t.Errorf("%q was looked for", id)
+				return order.Row{}, nil
+			}
+			w.do(http.MethodGet, fmt.Sprintf(path, id)).wantProblem(t, http.StatusBadRequest,
+				fmt.Sprintf("%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits", id))
+		}
+	}
+}
+
+func TestAQueryWhileTheReadSideIsAwayMayBeTriedAgain(t *testing.T) {
+	for _, path := range queries {
+		w := newWorld(t)
+		w.get = func(context.Context, string) (order.Row, error) {
+			away := &order.Error{Kind: order.Unavailable, Detail: "the read store is away"}
+			return order.Row{}, fmt.Errorf("10.0.0.7: %w", away) // what is around it is not for the caller
+		}
+		got := w.do(http.MethodGet, fmt.Sprintf(path, seedID))
+		got.wantProblem(t, http.StatusServiceUnavailable, "the read store is away")
+		got.wantHeaders(t, "Retry-After", "1")
+	}
+}
+
+func TestTheWaitForTheReadSideIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.get = func(ctx context.Context, _ string) (order.Row, error) { <-ctx.Done(); return order.Row{}, ctx.Err() }
+		start := time.Now()
+		got := w.do(http.MethodGet, "/query/"+seedID)
+		got.wantProblem(t, http.StatusServiceUnavailable, "the read side has not answered within 5s")
+		got.wantHeaders(t, "Retry-After", "1")
+		if waited := time.Since(start); waited != queryTime {
+			t.Errorf("answered after %v", waited)
+		}
+	})
+}
+
+func TestAClientThatDoesNotWaitForItsQueryIsNoFaultOfOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.get = func(ctx context.Context, _ string) (order.Row, error) { <-ctx.Done(); return order.Row{}, ctx.Err() }
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		w.serve(w.request(http.MethodGet, "/query/"+seedID, "").WithContext(ctx))
+		w.wantNothingLogged()
+		w.wantCounted(`simplecqrs_http_request_seconds_count{code="499",method="get",route="/query/{id}"} 1`)
+	})
+}
+
+func TestAFailureIsLoggedEvenIfItsClientIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.get = func(context.Context, string) (order.Row, error) { return order.Row{}, errors.New("a row is no row") }
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	w.serve(w.request(http.MethodGet, "/query/"+seedID, "").WithContext(ctx))
+	w.wantLogged("a row is no row")
+}
