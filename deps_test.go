@@ -52,7 +52,7 @@ var mayBeImportedBy = []struct {
 	byTests bool // tests of any folder, too
 }{
 	{"github.com/IBM/sarama", []string{"stream"}, true},
-	{"github.com/twmb/franz-go", []string{"stream"}, true},
+	{"github.com/twmb/franz-go", []string{"stream", "embedded"}, true},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"embedded"}, true},
 	{"github.com/FerretDB", []string{"embedded"}, false},
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -20,8 +21,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"simplecqrs/codecs"
+	"simplecqrs/edge"
 	"simplecqrs/embedded"
 	"simplecqrs/order"
+	"simplecqrs/saga"
 	"simplecqrs/stream"
 )
 
@@ -66,7 +69,7 @@ func runChild(settings string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	n, err := Start(ctx, Config{
-		Brokers: c.Brokers, Mongo: c.Mongo, DataDir: c.DataDir, Listener: l,
+		Brokers: c.Brokers, Mongo: c.Mongo, DataDir: c.DataDir, Query: QueryLocal, Listener: l,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
@@ -219,8 +222,12 @@ func TestKill(t *testing.T) {
 	}
 	shop.Wait()
 	<-p.ready
-	local := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal }).ready()
-	w.verify(c.accepted, local)
+	check(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the process did not end well: %v", err)
+	}
+	heir := w.start(func(c *Config) { c.Query, c.DataDir = QueryLocal, dir }).ready()
+	w.verify(c.accepted, heir)
 	events, repeated, most := w.repeats()
 	t.Logf("%d orders accepted, %d refused; %d events, %d records repeat one, at most %d copies",
 		len(c.accepted), c.refused, events, repeated, most)
@@ -228,10 +235,6 @@ func TestKill(t *testing.T) {
 	// kill and effect of it; a second is far more than the interval of the commits.
 	if window := float64(*kills) * *rate * float64(len(happy)); float64(repeated) > window {
 		t.Errorf("%d records repeat an event, more than the %.0f of a second's orders for each kill", repeated, window)
-	}
-	check(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("the process did not end well: %v", err)
 	}
 }
 
@@ -350,6 +353,37 @@ func TestTheBrokerMayBeAway(t *testing.T) {
 	}
 	if _, body := n.get("/metrics"); strings.Contains(body, "simplecqrs_role_restarts_total{") {
 		t.Error("a role ended and had to be built anew")
+	}
+}
+
+func TestANodeEndsThoughItsBrokerIsAway(t *testing.T) {
+	w := newWorld(t)
+	if w.broker == nil {
+		t.Skip("the broker is not ours to take away")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	n, err := Start(ctx, Config{Brokers: w.brokers, Mongo: w.mongo, Listener: l})
+	check(t, err)
+	check(t, n.WaitReady(w.context()))
+	w.broker.Close()
+	nobodyWaits, cancel := context.WithCancel(t.Context())
+	cancel()
+	e := saga.Begin(saga.Default(), edge.NewID(), nil, time.Now(), "test")
+	if err := n.Emit(nobodyWaits, e); !errors.Is(err, context.Canceled) {
+		t.Fatalf("emitting gives %v", err)
+	}
+	stop()
+	ended := make(chan error, 1)
+	go func() { ended <- n.Wait() }()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "gave up 1 unacknowledged") {
+			t.Errorf("it ended with %v, want to be told of the order", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it does not end")
 	}
 }
 

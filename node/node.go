@@ -150,13 +150,10 @@ func (n *Node) runSink(ctx context.Context) {
 	n.view(ctx, views.Feed(ctx, n.sink, n.config.Logger))
 }
 
-// close lets go of everything, in the reverse order of open.
+// close lets go of everything. The emitter needs no end of its own, and goka's
+// would wait for as long as the brokers are away.
 func (n *Node) close() error {
-	var errs []error
-	if n.emitter != nil {
-		errs = append(errs, n.emitter.Finish())
-	}
-	errs = append(errs, n.client.Close())
+	errs := []error{n.client.Close()}
 	if n.mongo != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -199,8 +196,12 @@ func (n *Node) components() []edge.Component {
 	var all []edge.Component
 	for _, s := range n.client.Status() {
 		c := edge.Component{Name: s.Role, State: string(s.State), Ready: s.State == stream.Running}
-		if s.Err != nil {
+		switch {
+		case s.Err != nil:
 			c.Detail = s.Err.Error()
+		case s.Role == views.RoleSink && n.sink.Err() != nil:
+			// It is no reason to be sent no commands.
+			c.Detail = "the read store is away: " + n.sink.Err().Error()
 		}
 		all = append(all, c)
 	}

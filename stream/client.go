@@ -70,7 +70,7 @@ func (c *Client) Close() error {
 	defer cancel()
 	var err error
 	if c.kafka.Flush(ctx) != nil {
-		err = fmt.Errorf("stream: gave up %d records that were not acknowledged", c.kafka.BufferedProduceRecords())
+		err = fmt.Errorf("stream: gave up %d unacknowledged records", c.kafka.BufferedProduceRecords())
 	}
 	c.kafka.Close()
 	return errors.Join(err, c.tables.close())
