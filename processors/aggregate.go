@@ -17,7 +17,8 @@ const RoleAggregate = "aggregate"
 // with its state store. It hears every record, so it is also the one that answers
 // for those that are no events.
 func Aggregate(c Config, fold func(order.Row, order.Event) order.Row) stream.Processor {
-	a := aggregate{intake: c.intake(RoleAggregate, true), fold: fold, figures: c.figures()}
+	c = c.withDefaults()
+	a := aggregate{intake: c.intake(RoleAggregate, true), fold: fold, figures: c.Figures}
 	return stream.Processor{
 		Role: RoleAggregate,
 		Graph: goka.DefineGroup(groupView,
@@ -46,14 +47,16 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 		a.letter(ctx, value, err)
 		return
 	}
-	if row.Meta.Parked != "" && !row.Holds(e.ID) {
-		a.letter(ctx, value, fmt.Errorf("behind an event that could not be folded: %s", row.Meta.Parked))
-		return
-	}
 	next, encoded, err := a.next(row, e)
-	if err != nil {
+	if err == nil && row.Meta.Parked != "" && !row.Holds(e.ID) {
+		err = fmt.Errorf("behind an event that could not be folded: %s", row.Meta.Parked)
+	}
+	if err != nil { // also of the parked event itself, if it comes again: its letter is the same
 		a.letter(ctx, value, err)
-		ctx.SetValue(order.Park(row, e.OrderID, err.Error()))
+		if row.Meta.Parked == "" {
+			row = order.Park(row, e.OrderID, clip(err.Error()))
+		}
+		ctx.SetValue(row)
 		return
 	}
 	ctx.SetValue(encoded)
@@ -70,7 +73,7 @@ func (a aggregate) next(row order.Row, e order.Event) (order.Row, codecs.Encoded
 	}
 	encoded, err := codecs.Row{}.Encode(next)
 	if err == nil && len(encoded) > maxRowValue {
-		err = fmt.Errorf("the row would have %d bytes; %d are allowed", len(encoded), maxRowValue)
+		err = fmt.Errorf("the row would have more than %d bytes", maxRowValue)
 	}
 	return next, encoded, err
 }

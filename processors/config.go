@@ -17,24 +17,22 @@ type Config struct {
 	Figures    *Figures         // nil: figures that nobody sees
 }
 
-func (c Config) now() time.Time {
-	if c.Now != nil {
-		return c.Now().UTC()
+func (c Config) withDefaults() Config {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	return time.Now().UTC()
+	if c.Figures == nil {
+		c.Figures = NewFigures(prometheus.NewRegistry(), saga.Default())
+	}
+	return c
 }
 
-func (c Config) figures() *Figures {
-	if c.Figures != nil {
-		return c.Figures
-	}
-	return NewFigures(prometheus.NewRegistry(), saga.Default())
-}
+func (c Config) now() time.Time { return c.Now().UTC() }
 
 func (c Config) intake(role string, judge bool) intake {
 	return intake{
 		role: role, partitions: int(c.Partitions), judge: judge,
-		letters: c.figures().letters.WithLabelValues(role),
+		letters: c.Figures.letters.WithLabelValues(role),
 	}
 }
 
@@ -60,7 +58,7 @@ func NewFigures(reg prometheus.Registerer, d saga.Definition) *Figures {
 	}, []string{"type"})
 	f.letters = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
 		Name: "simplecqrs_dead_letters_total",
-		Help: "Records that a role could not handle and wrote to deadletter.order.",
+		Help: "Records that a role could not handle and wrote to deadletter.order; one that comes again is counted again.",
 	}, []string{"role"})
 	return f
 }

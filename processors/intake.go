@@ -1,9 +1,7 @@
 package processors
 
 import (
-	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"github.com/lovoo/goka"
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +23,15 @@ type intake struct {
 	// both. It must be a role that hears every record.
 	judge   bool
 	letters prometheus.Counter
+}
+
+// filter has a role pass over records by the type in their headers, before any is
+// decoded. One that names no type must be looked into.
+func filter(wants func(order.Type) bool) stream.Filter {
+	return func(r stream.Record) bool {
+		t := codecs.TypeIn(r.Header)
+		return t == "" || wants(t)
+	}
 }
 
 // event reads a record. It reports false if the record is not to be handled.
@@ -57,58 +64,6 @@ func (in intake) misfit(ctx goka.Context, value []byte, err error) {
 
 func place(ctx goka.Context) []byte {
 	return fmt.Appendf(nil, "%s/%d/%d", ctx.Topic(), ctx.Partition(), ctx.Offset())
-}
-
-// letter writes the record to deadletter.order.
-func (in intake) letter(ctx goka.Context, value []byte, err error) {
-	l := codecs.Letter{
-		Role: in.role, Reason: reasonOf(err),
-		Topic: string(ctx.Topic()), Partition: ctx.Partition(), Offset: ctx.Offset(), Written: ctx.Timestamp(),
-		Key: ctx.Key(), Value: value, Headers: ctx.Headers(),
-	}
-	var bytes any
-	if value != nil { // a nil slice in an interface would be encoded, not passed as no value
-		bytes = value
-	}
-	ctx.Emit(codecs.DeadletterOrder, l.Key, bytes, goka.WithCtxEmitHeaders(codecs.HeadersOfLetter(l)))
-	in.letters.Inc()
-}
-
-// emit writes an event to store.order.
-func emit(ctx goka.Context, e order.Event) {
-	value, err := codecs.Event{}.Encode(e)
-	if err != nil {
-		ctx.Fail(err)
-	}
-	ctx.Emit(codecs.StoreOrder, e.OrderID, value, goka.WithCtxEmitHeaders(codecs.HeadersOf(e)))
-}
-
-// guarded calls pure code and gives its panic as an error, so that one record
-// does not end the processor. It must not be put around a call of goka's
-// context, whose panics are meant to.
-func guarded[T any](pure func() T) (result T, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicked{p, debug.Stack()}
-		}
-	}()
-	return pure(), nil
-}
-
-type panicked struct {
-	value any
-	stack []byte
-}
-
-func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
-
-// reasonOf is an error in a letter, which has room for a stack.
-func reasonOf(err error) string {
-	var p *panicked
-	if errors.As(err, &p) {
-		return fmt.Sprintf("%v\n%s", err, p.stack)
-	}
-	return err.Error()
 }
 
 // stored gives the table's value for the record's key; the zero value for none.

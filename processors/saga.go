@@ -20,6 +20,7 @@ type Decide func(saga.State, saga.Input) (saga.State, []saga.Effect)
 // Saga is the processor whose table is saga.order: it hears how the steps went
 // and requests the next. New orders follow the definition.
 func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
+	c = c.withDefaults()
 	s := orchestrator{intake: c.intake(RoleSaga, false), config: c, definition: d, decide: decide}
 	return stream.Processor{
 		Role: RoleSaga,
@@ -29,7 +30,7 @@ func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.State{}),
 		),
-		Filter: s.wants,
+		Filter: filter(s.wants),
 	}
 }
 
@@ -40,13 +41,8 @@ type orchestrator struct {
 	decide     Decide
 }
 
-// wants tells by its type whether a record can be an input; one that names no
-// type must be looked into.
-func (s orchestrator) wants(r stream.Record) bool {
-	t := codecs.TypeIn(r.Header)
-	if t == "" {
-		return true
-	}
+// wants reports whether an event of the type can be an input.
+func (orchestrator) wants(t order.Type) bool {
 	_, phase, ok := t.Split()
 	return ok && (phase != order.Requested || t == order.TypeOf(order.Detail, order.Requested))
 }
@@ -66,14 +62,15 @@ func (s orchestrator) handle(ctx goka.Context, msg any) {
 		s.letter(ctx, value, err)
 		return
 	}
-	if state.Parked != "" {
-		s.letter(ctx, value, fmt.Errorf("behind an event that could not be decided on: %s", state.Parked))
-		return
-	}
 	decision, err := s.next(state, in)
-	if err != nil {
+	if err == nil && state.Parked != "" {
+		err = fmt.Errorf("behind an event that could not be decided on: %s", state.Parked)
+	}
+	if err != nil { // also of the parked event itself, if it comes again: its letter is the same
 		s.letter(ctx, value, err)
-		state.Parked = err.Error()
+		if state.Parked == "" {
+			state.OrderID, state.Parked = e.OrderID, clip(err.Error())
+		}
 		ctx.SetValue(state)
 		return
 	}
@@ -81,29 +78,39 @@ func (s orchestrator) handle(ctx goka.Context, msg any) {
 		return // an answer for an order that was never requested
 	}
 	ctx.SetValue(decision.encoded)
-	for _, effect := range decision.effects {
-		emit(ctx, effect.Event(RoleSaga))
+	for _, owed := range decision.owed {
+		owed.emit(ctx)
 	}
 }
 
 type decision struct {
 	state   saga.State
 	encoded codecs.Encoded
-	effects []saga.Effect
+	owed    []emission
 }
 
-// next decides and encodes the state; an error parks the order.
-func (s orchestrator) next(state saga.State, in saga.Input) (decision, error) {
-	d, err := guarded(func() (d decision) {
-		d.state, d.effects = s.decide(state, in)
-		return d
+// next decides and encodes what follows; an error parks the order.
+func (s orchestrator) next(state saga.State, in saga.Input) (d decision, err error) {
+	events, err := guarded(func() (events []order.Event) {
+		var effects []saga.Effect
+		d.state, effects = s.decide(state, in)
+		for _, effect := range effects {
+			events = append(events, effect.Event(RoleSaga))
+		}
+		return events
 	})
 	if err != nil {
 		return d, err
 	}
+	d.owed = make([]emission, len(events))
+	for i, e := range events {
+		if d.owed[i], err = emissionOf(e); err != nil {
+			return d, err
+		}
+	}
 	d.encoded, err = codecs.State{}.Encode(d.state)
 	if err == nil && len(d.encoded) > maxStateValue {
-		err = fmt.Errorf("the state would have %d bytes; %d are allowed", len(d.encoded), maxStateValue)
+		err = fmt.Errorf("the state would have more than %d bytes", maxStateValue)
 	}
 	return d, err
 }

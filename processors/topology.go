@@ -54,6 +54,7 @@ func Topics(partitions int32, replication int16) []stream.Topic {
 		}
 		if cleanup == "delete" {
 			t.Config["retention.ms"] = "-1" // the log is the truth: it is kept
+			t.Config["retention.bytes"] = "-1"
 		}
 		if replication > 0 {
 			t.Config["min.insync.replicas"] = strconv.Itoa(max(int(replication)-1, 1))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/lovoo/goka"
@@ -18,7 +17,9 @@ import (
 // than once and must then give the same answer, without doing it again.
 type Participant interface {
 	// Do gives what the work produced, as JSON. A *Declined fails the step for
-	// good; any other error says that the request could not be handled at all.
+	// good; any other error says that the request could not be handled at all. The
+	// context does not end with the worker, which finishes what it has begun: Do
+	// bounds its own time, and the partition waits for it.
 	Do(ctx context.Context, r Request) (order.JSON, error)
 }
 
@@ -40,6 +41,7 @@ func RoleOf(s order.Step) string { return strings.ToLower(string(s)) }
 
 // Worker is the processor that answers the requests of a step. It has no table.
 func Worker(c Config, s order.Step, p Participant) stream.Processor {
+	c = c.withDefaults()
 	w := worker{intake: c.intake(RoleOf(s), false), config: c, step: s, participant: p}
 	return stream.Processor{
 		Role: w.role,
@@ -48,12 +50,9 @@ func Worker(c Config, s order.Step, p Participant) stream.Processor {
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}),
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 		),
-		Filter: w.wants,
+		Filter: filter(w.wants),
 	}
 }
-
-// maxOutput leaves room in an event's value for what stands around the output.
-const maxOutput = codecs.MaxEvent - 1<<10
 
 type worker struct {
 	intake
@@ -62,27 +61,24 @@ type worker struct {
 	participant Participant
 }
 
-func (w worker) wants(r stream.Record) bool {
-	t := codecs.TypeIn(r.Header)
-	return t == "" || t == order.TypeOf(w.step, order.Requested)
-}
+func (w worker) wants(t order.Type) bool { return t == order.TypeOf(w.step, order.Requested) }
 
 func (w worker) handle(ctx goka.Context, msg any) {
 	e, ok := w.event(ctx, msg)
-	if !ok || e.Type != order.TypeOf(w.step, order.Requested) {
+	if !ok || !w.wants(e.Type) {
 		return
 	}
-	answer, err := w.answer(ctx.Context(), e)
+	answer, err := w.answer(context.WithoutCancel(ctx.Context()), e)
 	if err != nil {
 		w.letter(ctx, msg.([]byte), err)
 		return
 	}
-	emit(ctx, answer)
+	answer.emit(ctx)
 }
 
 // answer has the work done. The same request always gives an answer with the
 // same id, by which its readers know the copy.
-func (w worker) answer(ctx context.Context, request order.Event) (order.Event, error) {
+func (w worker) answer(ctx context.Context, request order.Event) (emission, error) {
 	type outcome struct {
 		output order.JSON
 		err    error
@@ -94,7 +90,7 @@ func (w worker) answer(ctx context.Context, request order.Event) (order.Event, e
 		return o
 	})
 	if err != nil {
-		return order.Event{}, err
+		return emission{}, err
 	}
 	e := order.Event{
 		OrderID: request.OrderID, Time: w.config.now(), Source: w.role,
@@ -102,18 +98,16 @@ func (w worker) answer(ctx context.Context, request order.Event) (order.Event, e
 	}
 	var declined *Declined
 	switch {
-	case done.err == nil && len(done.output) > maxOutput:
-		return e, fmt.Errorf("the participant's output has %d bytes; %d are allowed", len(done.output), maxOutput)
 	case done.err == nil && !json.Valid(done.output):
-		return e, errors.New("the participant's output is no JSON")
+		return emission{}, errors.New("the participant's output is no JSON")
 	case done.err == nil:
 		e.Type = order.TypeOf(w.step, order.Completed)
 		e.Outputs = map[order.Step]order.JSON{w.step: done.output}
 	case errors.As(done.err, &declined):
 		e.Type, e.Reason = order.TypeOf(w.step, order.Failed), declined.Reason
 	default:
-		return e, done.err
+		return emission{}, done.err
 	}
 	e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
-	return e, nil
+	return emissionOf(e)
 }
