@@ -1,23 +1,22 @@
 // Package bench drives orders through the roles of one process and measures how
 // fast they come out.
+//
+// At a rate the load is open: an order's time runs from when it was due, whether
+// or not the system kept up, so that a stall shows in every order that it delayed.
+// In a burst there is no such time, and it runs from just before the emit.
 package bench
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"slices"
-	"sync"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
-	"simplecqrs/edge"
 	"simplecqrs/node"
-	"simplecqrs/order"
 	"simplecqrs/saga"
 	"simplecqrs/views"
 )
@@ -29,199 +28,114 @@ type Config struct {
 	DataDir string  // empty: tables in memory
 	Orders  int     // how many
 	Rate    float64 // orders a second; 0: as fast as they are acknowledged
-	Logger  *slog.Logger
+	// Patience bounds the waits for a command's acknowledgement and for the next
+	// order to be seen; what does not come in that time is an error. Zero: 30 s.
+	Patience time.Duration
+	Logger   *slog.Logger // nil: silent
 }
 
-// Report is what was measured. Times are from just before the command's emit.
-type Report struct {
-	Orders  int
-	Errors  int             // commands not acknowledged, and rows that are not the six events in order
-	Elapsed time.Duration   // from the first emit to the last row
-	CPU     time.Duration   // of this process, all roles and the measuring included
-	Visible []time.Duration // to the row's end being visible in the view, ascending
-	Stored  []time.Duration // to its being in the read store, ascending; nil without one
-}
-
-// inFlight bounds the commands that wait for their acknowledgement in a burst.
-const inFlight = 1024
+const (
+	defaultPatience = 30 * time.Second
+	readyTime       = 2 * time.Minute // for the roles to be ready, replaying what is there included
+)
 
 // Run starts the roles, waits until they are ready, places the orders and returns
-// once all have ended.
+// once all have ended, or once no more of them do.
 func Run(ctx context.Context, c Config) (Report, error) {
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return Report{}, fmt.Errorf("bench: %w", err)
 	}
-	visible, stored := newClock(c.Orders), newClock(c.Orders)
+	m := measurement{Config: c, visible: newClock(c.Orders)}
 	settings := node.Config{
 		Brokers: c.Brokers, Mongo: c.Mongo, DataDir: c.DataDir, Listener: listener, Logger: c.Logger,
-		Query: node.QueryLocal, Updated: visible.see,
+		Roles: node.AllRoles(saga.Default()), Query: node.QueryLocal, Updated: m.visible.see,
 	}
-	roles := node.AllRoles(saga.Default())
 	if c.Mongo == "" {
-		roles = slices.DeleteFunc(roles, func(r string) bool { return r == views.RoleSink })
+		settings.Roles = slices.DeleteFunc(settings.Roles, func(r string) bool { return r == views.RoleSink })
 	} else {
-		settings.Stored = stored.see
+		m.stored = newClock(c.Orders)
+		settings.Stored = m.stored.see
 	}
-	settings.Roles = roles
 	n, err := node.Start(ctx, settings)
 	if err != nil {
 		return Report{}, errors.Join(err, listener.Close())
 	}
-	report, err := measure(ctx, c, n, visible, stored)
+	report, err := m.run(ctx, n)
 	stop()
 	return report, errors.Join(err, n.Wait())
 }
 
-func measure(ctx context.Context, c Config, n *node.Node, visible, stored *clock) (Report, error) {
-	if err := n.WaitReady(ctx); err != nil {
+// measurement is one run.
+type measurement struct {
+	Config
+	visible *clock
+	stored  *clock // nil without a read store
+}
+
+func (m measurement) clocks() []*clock {
+	if m.stored == nil {
+		return []*clock{m.visible}
+	}
+	return []*clock{m.visible, m.stored}
+}
+
+func (m measurement) run(ctx context.Context, n *node.Node) (Report, error) {
+	if err := m.ready(ctx, n); err != nil {
 		return Report{}, err
 	}
-	clocks := []*clock{visible}
-	if c.Mongo != "" {
-		clocks = append(clocks, stored)
-	}
-	r := Report{Orders: c.Orders}
 	cpu, began := cpuTime(), time.Now()
-	failed := place(ctx, c, n, clocks)
-	r.Errors = failed
-	for _, k := range clocks {
-		if err := k.wait(ctx, c.Orders-failed); err != nil {
-			return r, err
+	refused, err := m.place(ctx, n.Emit)
+	if err != nil {
+		return Report{}, err
+	}
+	for _, k := range m.clocks() {
+		if err := k.wait(ctx, m.Patience); err != nil {
+			return Report{}, err
 		}
 	}
-	r.Elapsed, r.CPU = visible.last().Sub(began), cpuTime()-cpu
-	r.Errors += visible.odd
-	r.Visible = visible.sorted()
-	if c.Mongo != "" {
-		r.Stored = stored.sorted()
+	r := m.report()
+	r.Refused, r.CPU = refused, cpuTime()-cpu
+	if len(r.Visible) > 0 {
+		r.Elapsed = m.visible.last().Sub(began)
 	}
 	return r, nil
 }
 
-// place emits the orders, each at its time, and gives the number of failures.
-func place(ctx context.Context, c Config, n *node.Node, clocks []*clock) int {
-	var (
-		wait   sync.WaitGroup
-		mu     sync.Mutex
-		failed int
-		slots  = make(chan struct{}, inFlight)
-		began  = time.Now()
-	)
-	for i := range c.Orders {
-		if c.Rate > 0 {
-			due := began.Add(time.Duration(float64(i) / c.Rate * float64(time.Second)))
-			select {
-			case <-time.After(time.Until(due)):
-			case <-ctx.Done():
-			}
-		}
-		slots <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-slots }()
-			id := edge.NewID()
-			now := time.Now()
-			for _, k := range clocks {
-				k.start(id, now)
-			}
-			e := saga.Begin(saga.Default(), id, nil, now, "bench")
-			if err := n.Emit(ctx, e); err != nil {
-				for _, k := range clocks {
-					k.forget(id)
-				}
-				mu.Lock()
-				failed++
-				mu.Unlock()
-			}
-		})
+func (m measurement) ready(ctx context.Context, n *node.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	err := n.WaitReady(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("bench: the roles were not ready within %v: %w", readyTime, err)
 	}
-	wait.Wait()
-	return failed
+	return err
 }
 
-// clock measures the time from an order's start to its end being seen.
-type clock struct {
-	mu      sync.Mutex
-	open    map[string]time.Time
-	took    []time.Duration
-	odd     int
-	latest  time.Time
-	changed chan struct{}
-}
-
-func newClock(n int) *clock {
-	return &clock{open: make(map[string]time.Time, n), took: make([]time.Duration, 0, n), changed: make(chan struct{}, 1)}
-}
-
-func (k *clock) start(id string, at time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.open[id] = at
-}
-
-func (k *clock) forget(id string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.open, id)
-}
-
-var happy = []order.Type{
-	"ORDER_REQUESTED", "ORDER_COMPLETED", "PAYMENT_REQUESTED",
-	"PAYMENT_COMPLETED", "MAIL_REQUESTED", "MAIL_COMPLETED",
-}
-
-func (k *clock) see(r order.Row) {
-	if !r.Meta.Status.Ended() {
-		return
+// report gives what the clocks tell. An order counts as one error, however often
+// and wherever it went wrong.
+func (m measurement) report() Report {
+	r := Report{Orders: m.Orders}
+	odd, unseen := map[string]bool{}, map[string]bool{}
+	for _, k := range m.clocks() {
+		k.faults(odd, unseen)
 	}
-	now := time.Now()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	began, ours := k.open[r.ID]
-	if !ours {
-		return
-	}
-	delete(k.open, r.ID)
-	if !slices.Equal(r.Events(), happy) {
-		k.odd++
-	}
-	k.took = append(k.took, now.Sub(began))
-	k.latest = now
-	select {
-	case k.changed <- struct{}{}:
-	default:
-	}
-}
-
-func (k *clock) wait(ctx context.Context, n int) error {
-	for {
-		k.mu.Lock()
-		seen := len(k.took)
-		k.mu.Unlock()
-		if seen >= n {
-			return nil
-		}
-		select {
-		case <-k.changed:
-		case <-ctx.Done():
-			return fmt.Errorf("bench: %d of %d orders seen: %w", seen, n, ctx.Err())
+	for id := range unseen {
+		if !odd[id] {
+			r.Unseen++
 		}
 	}
-}
-
-func (k *clock) last() time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.latest
-}
-
-func (k *clock) sorted() []time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	slices.Sort(k.took)
-	return k.took
+	r.Odd = len(odd)
+	r.Visible = m.visible.sorted()
+	if m.stored != nil {
+		r.Stored = m.stored.sorted()
+	}
+	return r
 }
 
 // cpuTime is what this process has used of the processors, user and system.
@@ -231,28 +145,4 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// Print writes the report as a table.
-func (r Report) Print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "orders\t%d\n", r.Orders)
-	fmt.Fprintf(t, "errors\t%d\n", r.Errors)
-	fmt.Fprintf(t, "orders/s\t%.0f\n", float64(len(r.Visible))/r.Elapsed.Seconds())
-	fmt.Fprintf(t, "command → row in the view\tp50 %s\tp99 %s\tmax %s\n", quantiles(r.Visible)...)
-	if r.Stored != nil {
-		fmt.Fprintf(t, "command → read store\tp50 %s\tp99 %s\tmax %s\n", quantiles(r.Stored)...)
-	}
-	fmt.Fprintf(t, "CPU an order\t%.3f ms\n", float64(r.CPU.Microseconds())/1e3/float64(max(len(r.Visible), 1)))
-	return t.Flush()
-}
-
-func quantiles(sorted []time.Duration) []any {
-	if len(sorted) == 0 {
-		return []any{"–", "–", "–"}
-	}
-	at := func(q float64) time.Duration {
-		return sorted[int(q*float64(len(sorted)-1))].Round(100 * time.Microsecond)
-	}
-	return []any{at(0.5), at(0.99), at(1)}
 }

@@ -3,25 +3,25 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
 // healthcheck is for container images that have no other program to ask with.
-func healthcheck(ctx context.Context, args []string) error {
-	f := flag.NewFlagSet("healthcheck", flag.ContinueOnError)
-	url := f.String("url", "http://127.0.0.1:8080/readyz", "what to ask")
-	if err := parse(f, args); err != nil {
+func healthcheck(ctx context.Context, args []string, out output) error {
+	f := newFlags("healthcheck", "Exits with 0 if the address answers 200 within 5 s, else with 1 and the answer.")
+	where := define(f, "url", "http://127.0.0.1:8080/readyz", httpURL, "`URL` to ask")
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, *url, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, *where, nil)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -33,4 +33,12 @@ func healthcheck(ctx context.Context, args []string) error {
 		err = fmt.Errorf("%s: %s", answer.Status, body)
 	}
 	return err
+}
+
+func httpURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", errors.New("want http://host:port/path")
+	}
+	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,17 +15,26 @@ import (
 
 const usage = `simplecqrs runs an order system that does CQRS on Kafka.
 
-  simplecqrs serve           run roles until interrupted
-  simplecqrs topics create   make the topics that are missing, check all
+  simplecqrs topics create   make the topics that are missing, check all; do this first
   simplecqrs topics check    compare the topics with what they must be
+  simplecqrs serve           run roles until interrupted
   simplecqrs bench           run all roles in process and measure them
   simplecqrs healthcheck     ask a running process whether it is ready
 
-Each takes -h.
+Each takes -h. They exit with 0 if all went well, 1 if not, 2 if they were asked
+for what they do not know.
+
+Without a broker at hand, go run ./cmd/dev brings one along.
 `
 
+// output is where a command writes: what it was asked for, and what it tells besides.
+type output struct{ answer, log io.Writer }
+
+// tell writes to the log; if that cannot be, the exit code has to do.
+func (o output) tell(format string, args ...any) { _, _ = fmt.Fprintf(o.log, format, args...) }
+
 // command runs one of the subcommands with its arguments.
-type command func(ctx context.Context, args []string) error
+type command func(ctx context.Context, args []string, out output) error
 
 var commands = map[string]command{
 	"serve":       serve,
@@ -41,46 +51,38 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	context.AfterFunc(ctx, stop) // a second interrupt does not wait for the first to be honoured
+	os.Exit(run(ctx, os.Args[1:], output{os.Stdout, os.Stderr}))
 }
 
-func run(ctx context.Context, args []string) int {
-	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
-		fmt.Fprint(os.Stderr, usage)
+// run carries out a command line and gives the exit code.
+func run(ctx context.Context, args []string, out output) int {
+	if len(args) == 0 {
+		out.tell("%s", usage)
 		return exitUsage
 	}
-	c, known := commands[args[0]]
-	if !known {
-		fmt.Fprintf(os.Stderr, "simplecqrs: unknown command %q\n\n%s", args[0], usage)
-		return exitUsage
-	}
-	err := c(ctx, args[1:])
-	switch {
-	case err == nil:
+	name := args[0]
+	switch name {
+	case "-h", "-help", "--help", "help":
+		if _, err := fmt.Fprint(out.answer, usage); err != nil {
+			return exitFailed
+		}
 		return 0
-	case errors.Is(err, flag.ErrHelp):
-		return exitUsage
-	case errors.As(err, new(usageError)):
-		fmt.Fprintf(os.Stderr, "simplecqrs %s: %v\n", args[0], err)
+	}
+	c, known := commands[name]
+	if !known {
+		out.tell("simplecqrs: unknown command %q\n\n%s", name, usage)
 		return exitUsage
 	}
-	fmt.Fprintf(os.Stderr, "simplecqrs %s: %v\n", args[0], err)
+	err := c(ctx, args[1:], out)
+	var mistake *usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &mistake):
+		out.tell("simplecqrs %s: %v\n\n%s", name, err, mistake.usage)
+		return exitUsage
+	}
+	out.tell("simplecqrs %s: %v\n", name, err)
 	return exitFailed
-}
-
-// usageError is a mistake in the arguments.
-type usageError struct{ error }
-
-// parse reads the flags and allows nothing beside them. The flag package has told
-// of a mistake by the time it returns it.
-func parse(f *flag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil {
-		return flag.ErrHelp
-	}
-	if f.NArg() > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
-	}
-	return nil
 }

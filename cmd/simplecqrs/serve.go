@@ -2,49 +2,58 @@ package main
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 
 	"simplecqrs/node"
 	"simplecqrs/saga"
 )
 
+const serveSynopsis = `Runs roles until interrupted; what was begun is then finished and committed. A
+second interrupt ends at once, and what was begun comes again at the next start.`
+
 // serve runs roles until ctx ends, then finishes and commits what was begun.
-func serve(ctx context.Context, args []string) error {
-	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+func serve(ctx context.Context, args []string, out output) error {
+	f := newFlags("serve", serveSynopsis)
 	all := node.AllRoles(saga.Default())
-	roles := list(all)
-	f.Var(&roles, "roles", "what this process does, any of "+strings.Join(all, ","))
+	roles := define(f, "roles", list(all), listOf(oneOf(all...)), "what this process does, `role,…` of "+strings.Join(all, ", "))
 	brokers := brokersFlag(f)
-	mongo := f.String("mongo", "mongodb://127.0.0.1:27017/simplecqrs", "`URI` of the read store")
-	listen := f.String("listen", "127.0.0.1:8080", "`address` of the HTTP server: the edge, health and metrics")
-	data := f.String("data", "", "`directory` of the local tables; without one they are kept in memory and read anew at each start")
-	query := f.String("query", node.QueryMongo, "where queries are answered from: mongo, or local for this process's own copy of the table")
+	mongo := define(f, "mongo", "mongodb://127.0.0.1:27017/simplecqrs", storeURI, "`URI` of the read store; used by the role sink, and by edge with -query mongo")
+	listen := define(f, "listen", "127.0.0.1:8080", address, "`address` of the HTTP server: the edge in that role, health and metrics in any; port 0 takes a free one")
+	data := f.String("data", "", "`directory` of the local tables, of one process alone; without one they are kept in memory and read anew at each start")
+	query := define(f, "query", node.QueryMongo, oneOf(node.QueryMongo, node.QueryLocal), "`where` the edge answers queries from: mongo, or local for this process's own copy of the table")
 	verbose := f.Bool("v", false, "log what goka does, too")
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(out.log, &slog.HandlerOptions{Level: level}))
 	listener, err := net.Listen("tcp", *listen)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return fmt.Errorf("the HTTP server: %w; another address can be given with -listen", err)
 	}
 	n, err := node.Start(ctx, node.Config{
-		Roles: roles, Brokers: *brokers, Mongo: *mongo, Query: *query, DataDir: *data,
+		Roles: *roles, Brokers: *brokers, Mongo: *mongo, Query: *query, DataDir: *data,
 		Listener: listener, Logger: log,
 	})
 	if err != nil {
-		return err
+		err = errors.Join(err, listener.Close())
+		if ctx.Err() != nil {
+			log.Info("interrupted before it served", slog.Any("error", err))
+			return nil
+		}
+		return advised(err, *brokers)
 	}
 	log.Info("serving", slog.String("roles", roles.String()), slog.String("listen", n.Addr().String()))
+	if n.WaitReady(ctx) == nil {
+		log.Info("ready")
+	}
 	err = n.Wait()
 	log.Info("stopped")
 	return err

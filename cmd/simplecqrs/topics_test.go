@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func admin(t *testing.T, broker string) *kadm.Client {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	check(t, err)
+	t.Cleanup(client.Close)
+	return kadm.NewClient(client)
+}
+
+const asTheyMustBe = `store.order: 4 partitions, as it must be
+view.order: 4 partitions, as it must be
+saga.order: 4 partitions, as it must be
+deadletter.order: 4 partitions, as it must be
+`
+
+func TestTopicsAreCreatedOnceAndCheckedEachTime(t *testing.T) {
+	broker := startBroker(t, 0)
+	code, answer, log := simplecqrs(t, "topics", "check", "-brokers", broker, "-partitions", "4")
+	if code != 1 || answer != "" || !strings.Contains(log, "topic store.order: the topic is missing, wanted present") ||
+		!strings.Contains(log, "run: simplecqrs topics create -brokers "+broker) {
+		t.Errorf("check before: exit code %d, answer %q, log %s", code, answer, log)
+	}
+	for _, verb := range []string{"create", "create", "check"} {
+		code, answer, log := simplecqrs(t, "topics", verb, "-brokers", broker, "-partitions", "4")
+		if code != 0 || log != "" {
+			t.Fatalf("%s: exit code %d, log %s", verb, code, log)
+		}
+		if diff := cmp.Diff(asTheyMustBe, answer); diff != "" {
+			t.Errorf("%s answers (-want +got):\n%s", verb, diff)
+		}
+	}
+}
+
+func TestATopicThatDiffersIsNamedWithSettingFoundAndWanted(t *testing.T) {
+	broker := startBroker(t, 4)
+	_, err := admin(t, broker).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
+		{Name: "retention.ms", Value: kadm.StringPtr("3600000")},
+	}, "store.order")
+	check(t, err)
+	for _, verb := range []string{"check", "create"} { // what exists is never changed
+		code, answer, log := simplecqrs(t, "topics", verb, "-brokers", broker, "-partitions", "4")
+		if code != 1 || answer != "" {
+			t.Errorf("%s: exit code %d, answer %q", verb, code, answer)
+		}
+		first, rest, _ := strings.Cut(log, "\n")
+		if want := "simplecqrs topics: topic store.order: retention.ms is 3600000, wanted -1"; first != want {
+			t.Errorf("%s: %s, want %s", verb, first, want)
+		}
+		if !strings.Contains(rest, "kafka-configs.sh") || strings.Contains(rest, "topic ") && strings.Contains(rest, "wanted") {
+			t.Errorf("%s goes on: %s", verb, rest)
+		}
+	}
+}
+
+func TestNoTopicIsMadeBesideOneThatDiffers(t *testing.T) {
+	broker := startBroker(t, 0)
+	_, err := admin(t, broker).CreateTopic(t.Context(), 2, 1, nil, "view.order")
+	check(t, err)
+	code, _, log := simplecqrs(t, "topics", "create", "-brokers", broker, "-partitions", "4")
+	if code != 1 || !strings.Contains(log, "topic view.order: partitions is 2, wanted 4") {
+		t.Errorf("exit code %d, log %s", code, log)
+	}
+	found, err := admin(t, broker).ListTopics(t.Context())
+	check(t, err)
+	if diff := cmp.Diff([]string{"view.order"}, found.Names()); diff != "" {
+		t.Errorf("topics (-want +got):\n%s", diff)
+	}
+}
+
+func TestABrokerThatIsAwayIsNamed(t *testing.T) {
+	for _, args := range [][]string{
+		{"topics", "create"},
+		{"topics", "check"},
+		{"serve", "-listen", "127.0.0.1:0"},
+		{"bench"},
+	} {
+		code, answer, log := simplecqrs(t, append(args, "-brokers", "127.0.0.1:1")...)
+		if code != 1 || answer != "" || !strings.Contains(log, "127.0.0.1:1") {
+			t.Errorf("%q: exit code %d, answer %q, log %s", args, code, answer, log)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAMistakeInTheArgumentsIsToldBeforeAnythingStarts(t *testing.T) {
+	// Nobody is there, so that whatever is started fails, and that is another code.
+	nobody := []string{"-brokers", "127.0.0.1:1"}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"brew"}, `simplecqrs: unknown command "brew"`},
+		{[]string{"topics"}, "simplecqrs topics: say create or check"},
+		{[]string{"topics", "delete"}, `simplecqrs topics: unexpected argument "delete"`},
+		{append([]string{"topics", "create", "-partitions", "0"}, nobody...), "flag -partitions: want a whole number from 1 to 10000"},
+		{append([]string{"topics", "check", "-replication", "-1"}, nobody...), "flag -replication: want a whole number from 1 to 100"},
+		{[]string{"topics", "check", "-brokers", "kafka"}, `flag -brokers: "kafka" is no address: want host:port`},
+		{[]string{"topics", "check", "-brokers", ""}, `flag -brokers: "" is no address: want host:port`},
+		{append([]string{"serve", "-roles", "edge,cook"}, nobody...), `flag -roles: "cook" is unknown; known are edge, order, payment, mail, saga, aggregate, sink`},
+		{append([]string{"serve", "-roles", ""}, nobody...), `flag -roles: "" is unknown`},
+		{append([]string{"serve", "-query", "nonsense"}, nobody...), `flag -query: "nonsense" is unknown; known are mongo, local`},
+		{append([]string{"serve", "-listen", "8080"}, nobody...), `flag -listen: "8080" is no address: want host:port`},
+		{append([]string{"serve", "-listen", ":http"}, nobody...), `flag -listen: ":http" is no address: want host:port`},
+		{append([]string{"serve", "-mongo", "127.0.0.1:27017"}, nobody...), "flag -mongo: want mongodb://host:port/database"},
+		{append([]string{"serve", "-role", "edge"}, nobody...), "flag provided but not defined: -role"},
+		{append([]string{"serve", "edge"}, nobody...), `unexpected argument "edge"`},
+		{append([]string{"bench", "-n", "0"}, nobody...), "flag -n: want a whole number from 1 to 100000000"},
+		{append([]string{"bench", "-rate", "-1"}, nobody...), "flag -rate: want a number, at least 0"},
+		{append([]string{"bench", "-rate", "NaN"}, nobody...), "flag -rate: want a number, at least 0"},
+		{append([]string{"bench", "-patience", "0s"}, nobody...), "-patience: want more than 0"},
+		{[]string{"healthcheck", "-url", "127.0.0.1:8080"}, "flag -url: want http://host:port/path"},
+	} {
+		code, answer, log := simplecqrs(t, c.args...)
+		message, usage, _ := strings.Cut(log, "\n\n")
+		if code != 2 || answer != "" || !strings.Contains(message, c.want) {
+			t.Errorf("%q: exit code %d, answer %q, log %s", c.args, code, answer, log)
+		}
+		if !strings.HasPrefix(usage, "usage: simplecqrs "+c.args[0]) && !strings.HasPrefix(usage, "simplecqrs runs") {
+			t.Errorf("%q: does not tell how it should be: %s", c.args, usage)
+		}
+	}
+	if code, answer, log := simplecqrs(t); code != 2 || answer != "" || log != usage {
+		t.Errorf("without arguments: exit code %d, answer %q, log %s", code, answer, log)
+	}
+}
+
+func TestHelpIsNoMistake(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"-h"}, slices.Collect(maps.Keys(commands))},
+		{[]string{"help"}, slices.Collect(maps.Keys(commands))},
+		{[]string{"serve", "-h"}, []string{"-roles", "-brokers", "-mongo", "-listen", "-data", "-query", "edge,order,payment,mail,saga,aggregate,sink"}},
+		{[]string{"topics", "-h"}, []string{"create", "check", "-brokers", "-partitions", "-replication"}},
+		{[]string{"topics", "create", "--help"}, []string{"-brokers", "-partitions", "-replication"}},
+		{[]string{"bench", "-h"}, []string{"-brokers", "-mongo", "-n", "-rate", "burst"}},
+		{[]string{"healthcheck", "-h"}, []string{"-url"}},
+	} {
+		code, answer, log := simplecqrs(t, c.args...)
+		if code != 0 || log != "" {
+			t.Errorf("%q: exit code %d, log %s", c.args, code, log)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(answer, want) {
+				t.Errorf("%q does not tell of %s:\n%s", c.args, want, answer)
+			}
+		}
+	}
+}
