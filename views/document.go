@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +16,10 @@ import (
 	"simplecqrs/order"
 )
 
-// document is a row as MongoDB keeps it: under its id, one member that holds the
-// rest. What answers are made of is row, byte for byte; the other members are for
-// indexes and for people who look.
+// document is what is read of a row as MongoDB keeps it: under its id, one member
+// that holds the rest. What answers are made of is row, byte for byte; the other
+// members are for indexes and for people who look.
 type document struct {
-	ID    string `bson:"_id"`
 	Order struct {
 		Row string `bson:"row"`
 	} `bson:"order"`
@@ -45,32 +46,48 @@ func documentOf(r order.Row) (bson.D, error) {
 		{Key: "events", Value: events},
 		{Key: "row", Value: string(row)},
 	}
-	for step, output := range r.Outputs {
-		// What BSON cannot hold stands in row alone: no output may make a document
-		// that the store refuses, as all rows behind it would wait for ever.
+	// What the store may not take stands in row alone: no output may make a document
+	// that it refuses, as all rows behind it would wait for ever. Sorted, so that a
+	// row always makes the same document.
+	room := maxShown
+	for _, step := range slices.Sorted(maps.Keys(r.Outputs)) {
+		output, member := r.Outputs[step], codecs.Member(step)
+		taken := slices.ContainsFunc(d, func(e bson.E) bool { return e.Key == member })
+		if taken || len(output) > room {
+			continue
+		}
 		if v, err := bsonOf(output); err == nil {
-			d = append(d, bson.E{Key: codecs.Member(step), Value: v})
+			d = append(d, bson.E{Key: member, Value: v})
+			room -= len(output)
 		}
 	}
 	return d, nil
 }
 
-func (d document) row() (order.Row, error) {
-	decoded, err := codecs.Row{}.Decode([]byte(d.Order.Row))
-	if err != nil {
-		return order.Row{}, err
+// rowIn reads the document of an order.
+func rowIn(id string, raw bson.Raw) (order.Row, error) {
+	var d document
+	err := bson.Unmarshal(raw, &d)
+	if err == nil {
+		var decoded any
+		decoded, err = codecs.Row{}.Decode([]byte(d.Order.Row))
+		switch v := decoded.(type) {
+		case order.Row:
+			return v, nil
+		case codecs.Malformed:
+			err = v.Err
+		}
 	}
-	switch v := decoded.(type) {
-	case order.Row:
-		return v, nil
-	case codecs.Malformed:
-		err = v.Err
-	}
-	return order.Row{}, fmt.Errorf("views: the document of %s cannot be read: %w", d.ID, err)
+	return order.Row{}, fmt.Errorf("views: the document of %s cannot be read: %w", id, err)
 }
 
-// maxDepth keeps documents well below the depth of 100 at which MongoDB refuses them.
-const maxDepth = 32
+const (
+	// maxShown bounds the JSON of an order's outputs that stand in its document once
+	// more. BSON takes up to eight times as much, and a document 16 MB at most.
+	maxShown = 64 << 10
+	// maxDepth keeps documents well below the depth of 100 at which MongoDB refuses them.
+	maxDepth = 32
+)
 
 var errNoBSON = errors.New("views: not a value that every store takes")
 
@@ -115,6 +132,9 @@ func arrayOf(d *json.Decoder, depth int) (any, error) {
 		v, err := valueOf(d, depth)
 		if err != nil {
 			return nil, err
+		}
+		if _, nested := v.(bson.A); nested {
+			return nil, errNoBSON // FerretDB 1.24 refuses arrays in arrays
 		}
 		array = append(array, v)
 	}

@@ -29,13 +29,20 @@ func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 					log.Error("a view's offset could not be kept; its records will come again", place, slog.Any("error", err))
 				}
 			}
+			if value == nil {
+				// Nothing of ours takes an order away, so it is a stranger's.
+				log.Warn("a tombstone of view.order was passed over; the read store keeps the order", place)
+				done()
+				return nil
+			}
 			decoded, err := codecs.Row{}.Decode(value)
 			if err != nil {
 				return err
 			}
 			row, ok := decoded.(order.Row)
 			if !ok {
-				log.Error("a record of view.order is no row and was passed over", place)
+				reason, _ := decoded.(codecs.Malformed)
+				log.Error("a record of view.order is no row and was passed over", place, slog.Any("error", reason.Err))
 				done()
 				return nil
 			}

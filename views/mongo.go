@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -53,19 +54,36 @@ func OpenMongo(uri string) (*Mongo, error) {
 func (m *Mongo) Close(ctx context.Context) error { return m.client.Disconnect(ctx) }
 
 // Prepare makes the indexes that lists of orders are read by. It tries for as
-// long as the store is away, until ctx ends.
+// long as that takes, until ctx ends.
 func (m *Mongo) Prepare(ctx context.Context, log *slog.Logger) {
-	indexes := []mongo.IndexModel{
-		{Keys: bson.D{{Key: "order.type", Value: 1}}},
-		{Keys: bson.D{{Key: "order.status", Value: 1}}},
-		{Keys: bson.D{{Key: "order.updatedAt", Value: 1}}},
+	missing, told := []string{"order.type", "order.status", "order.updatedAt"}, map[string]bool{}
+	// One at a time, as FerretDB 1.24 fails at several that are there already.
+	index := func(member string) error {
+		_, err := m.orders.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: member, Value: 1}}})
+		if err != nil && !away(err) && !told[member] {
+			told[member] = true
+			log.Error("the read store refuses an index", slog.String("member", member), slog.Any("error", err))
+		}
+		return err
 	}
-	_, err := backoff.Retry(ctx, func() ([]string, error) {
-		return m.orders.Indexes().CreateMany(ctx, indexes)
-	}, backoff.WithMaxElapsedTime(0))
-	if err != nil && ctx.Err() == nil {
-		log.Error("the read store's indexes could not be made", slog.Any("error", err))
-	}
+	_ = untilItWorks(ctx, func() error { // else ctx has ended
+		var failed []error
+		missing = slices.DeleteFunc(missing, func(member string) bool {
+			err := index(member)
+			failed = append(failed, err)
+			return err == nil
+		})
+		return errors.Join(failed...)
+	})
+}
+
+// untilItWorks tries at growing intervals, for ever or until ctx ends.
+func untilItWorks(ctx context.Context, try func() error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, try() },
+		backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0))
+	return err
 }
 
 // Write implements Writer.
@@ -81,7 +99,16 @@ func (m *Mongo) Write(ctx context.Context, rows []order.Row) error {
 			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "order", Value: d}}}}).
 			SetUpsert(true)
 	}
-	_, err := m.orders.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(false))
+	write := func() error {
+		_, err := m.orders.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(false))
+		return err
+	}
+	err := write()
+	// Of two sinks that put the same order in at once one fails, and finds it there
+	// when it tries again. Each try may meet this at another row.
+	for tries := 0; mongo.IsDuplicateKeyError(err) && tries < len(rows); tries++ {
+		err = write()
+	}
 	if err != nil {
 		return fmt.Errorf("views: writing %d rows: %w", len(rows), err)
 	}
@@ -91,12 +118,13 @@ func (m *Mongo) Write(ctx context.Context, rows []order.Row) error {
 // Get gives the row of an order; a NotFound error if there is none, Unavailable
 // while the store is away.
 func (m *Mongo) Get(ctx context.Context, id string) (order.Row, error) {
-	var d document
-	err := m.orders.FindOne(ctx, bson.D{{Key: "_id", Value: id}},
-		options.FindOne().SetProjection(bson.D{{Key: "order.row", Value: 1}})).Decode(&d)
+	asking, done := undated(ctx)
+	defer done()
+	found, err := m.orders.FindOne(asking, bson.D{{Key: "_id", Value: id}},
+		options.FindOne().SetProjection(bson.D{{Key: "order.row", Value: 1}})).Raw()
 	switch {
 	case err == nil:
-		return d.row()
+		return rowIn(id, found)
 	case errors.Is(err, mongo.ErrNoDocuments):
 		return order.Row{}, order.NoSuchOrder(id)
 	case ctx.Err() != nil:
@@ -105,6 +133,14 @@ func (m *Mongo) Get(ctx context.Context, id string) (order.Row, error) {
 		return order.Row{}, &order.Error{Kind: order.Unavailable, Detail: "the read store is away"}
 	}
 	return order.Row{}, fmt.Errorf("views: reading %s: %w", id, err)
+}
+
+// undated is ctx without its deadline: the driver would give up a little before
+// that, with an error as if the store were away.
+func undated(ctx context.Context) (context.Context, context.CancelFunc) {
+	same, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	return same, func() { stop(); cancel() }
 }
 
 // away reports whether an error says that no server answered, rather than what it answered.

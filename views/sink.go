@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"simplecqrs/order"
 )
 
@@ -105,6 +103,15 @@ func (s *Sink) signal() {
 	}
 }
 
+// calm takes back a signal that came after the one that Run is about to follow:
+// the rows that it tells of are gone already.
+func (s *Sink) calm() {
+	select {
+	case <-s.filled:
+	default:
+	}
+}
+
 // take gives the oldest pending rows.
 func (s *Sink) take() []*waiting {
 	s.mu.Lock()
@@ -118,6 +125,8 @@ func (s *Sink) take() []*waiting {
 	s.queue = s.queue[n:]
 	if len(s.queue) > 0 {
 		s.signal()
+	} else {
+		s.calm()
 	}
 	if s.room != nil {
 		close(s.room)
@@ -132,16 +141,15 @@ func (s *Sink) Run(ctx context.Context) {
 	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })()
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-s.filled:
 			s.write(writing, s.take())
 		case <-ctx.Done():
-			for batch := s.take(); len(batch) > 0 && writing.Err() == nil; batch = s.take() {
-				s.write(writing, batch)
-			}
-			return
 		}
+	}
+	for batch := s.take(); len(batch) > 0 && writing.Err() == nil; batch = s.take() {
+		s.write(writing, batch)
 	}
 }
 
@@ -151,15 +159,13 @@ func (s *Sink) write(ctx context.Context, batch []*waiting) {
 	for i, w := range batch {
 		rows[i] = w.row
 	}
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	err := untilItWorks(ctx, func() error {
 		err := s.writer.Write(ctx, rows)
 		if ctx.Err() == nil {
 			s.note(err)
 		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0))
+		return err
+	})
 	if err != nil {
 		s.log.Warn("rows were not written before the end; they will come again",
 			slog.Int("rows", len(rows)), slog.Any("error", err))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/lovoo/goka"
 	"github.com/lovoo/goka/storage"
@@ -24,8 +23,7 @@ type Table struct {
 	updated func(order.Row)
 
 	mu      sync.RWMutex
-	view    *goka.View  // nil while none runs
-	ready   atomic.Bool // whether the view has caught up since it began to run
+	view    *goka.View // nil while none has caught up
 	changes changes
 }
 
@@ -47,15 +45,19 @@ func (t *Table) serve(v *goka.View) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.view = v
-	t.ready.Store(false)
 }
 
+// update stores a record's value. A tombstone takes no order away: nothing of ours
+// writes one, and the read store keeps its document, too.
 func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, value []byte) error {
+	if value == nil {
+		return nil
+	}
 	if err := goka.DefaultUpdate(ctx, s, key, value); err != nil {
 		return err
 	}
 	t.changes.announce(key)
-	if t.updated == nil || value == nil {
+	if t.updated == nil {
 		return nil
 	}
 	decoded, err := codecs.Row{}.Decode(value)
@@ -70,10 +72,7 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 func (t *Table) Get(_ context.Context, id string) (order.Row, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock() // held, as the view must not stop while it is read
-	if t.view != nil && t.view.Recovered() {
-		t.ready.Store(true) // and stays, for what it has is good to read while brokers are away
-	}
-	if t.view == nil || !t.ready.Load() {
+	if t.view == nil {
 		return order.Row{}, &order.Error{Kind: order.Unavailable, Detail: "the local table is still catching up"}
 	}
 	value, err := t.view.Get(id)
