@@ -52,6 +52,9 @@ func StartStoreAt(dir, addr string) (*Store, error) {
 	})}, nil
 }
 
+// making is held while a server is made, as FerretDB then writes to a global.
+var making sync.Mutex
+
 func newServer(dir, addr string) (*ferretdb.FerretDB, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -64,6 +67,8 @@ func newServer(dir, addr string) (*ferretdb.FerretDB, error) {
 		return nil, err
 	}
 	where := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(dir) + "/"}
+	making.Lock()
+	defer making.Unlock()
 	return ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: addr},
 		Handler:   "sqlite",

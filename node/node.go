@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -23,7 +22,8 @@ import (
 	"simplecqrs/views"
 )
 
-// Node is a running process. It ends when the context that it was started with does.
+// Node is a running process. It ends when the context that it was started with does,
+// or when its HTTP server fails.
 type Node struct {
 	config  Config
 	client  *stream.Client
@@ -32,6 +32,8 @@ type Node struct {
 	table   *views.Table
 	sink    *views.Sink
 	running sync.WaitGroup
+	stop    context.CancelFunc
+	failed  error // what ended the HTTP server before its time; valid once running is done
 	done    chan struct{}
 	err     error // what went wrong at the end; valid once done is closed
 }
@@ -61,6 +63,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
+	ctx, n.stop = context.WithCancel(ctx)
 	n.run(ctx, partitions)
 	return n, nil
 }
@@ -112,7 +115,8 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	n.serve(ctx)
 	go func() {
 		n.running.Wait()
-		n.err = n.close()
+		n.stop()
+		n.err = errors.Join(n.failed, n.close())
 		close(n.done)
 	}()
 }
@@ -209,11 +213,11 @@ func (n *Node) components() []edge.Component {
 }
 
 func (n *Node) serve(ctx context.Context) {
-	log := n.config.Logger
 	n.running.Go(func() {
 		if err := edge.Serve(ctx, n.config.Listener, n.handler()); err != nil {
-			log.Error("the HTTP server ended", slog.Any("error", err))
+			n.failed = fmt.Errorf("node: the HTTP server: %w", err)
 		}
+		n.stop() // a process that nobody can ask how it is had better be started anew
 	})
 }
 

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -146,5 +148,18 @@ func TestTheMetricsTellOfTheOrders(t *testing.T) {
 			_, body = n.get("/metrics")
 			return strings.Contains(body, want+"\n")
 		})
+	}
+}
+
+func TestANodeEndsWithItsHTTPServer(t *testing.T) {
+	w := newWorld(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	n, err := Start(t.Context(), Config{Brokers: w.brokers, Mongo: w.mongo, Listener: l})
+	check(t, err)
+	check(t, n.WaitReady(w.context()))
+	check(t, l.Close())
+	if err := n.Wait(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it ended with %v", err)
 	}
 }
