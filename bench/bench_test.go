@@ -10,7 +10,7 @@ import (
 	"simplecqrs/stream"
 )
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -18,16 +18,21 @@ func check(t *testing.T, err error) {
 }
 
 // startBroker starts a broker that has our topics.
-func startBroker(t *testing.T) []string {
+func startBroker(t testing.TB) []string {
 	t.Helper()
 	b, err := embedded.StartBroker("")
 	check(t, err)
 	t.Cleanup(b.Close)
-	client, err := stream.Open(stream.Config{Brokers: b.Addrs()})
-	check(t, err)
-	check(t, client.CreateTopics(t.Context(), processors.Topics(4, 1)))
-	check(t, client.Close())
+	createTopics(t, b.Addrs(), 4)
 	return b.Addrs()
+}
+
+func createTopics(t testing.TB, brokers []string, partitions int32) {
+	t.Helper()
+	client, err := stream.Open(stream.Config{Brokers: brokers})
+	check(t, err)
+	check(t, client.CreateTopics(t.Context(), processors.Topics(partitions, 1)))
+	check(t, client.Close())
 }
 
 func TestEveryOrderIsMeasured(t *testing.T) {

@@ -5,7 +5,8 @@
 // They are for trying out. The broker (kfake) is one node that keeps what it
 // writes without syncing. The store is FerretDB 1.24 on SQLite, which
 //
-//   - uses an index only for a filter on _id alone,
+//   - uses an index only for a filter on _id alone, and that only because we make
+//     it one, a moment after the collection,
 //   - hangs at more than 99 updates of existing documents in one command, and
 //   - cuts the connection that asks in one command for several indexes that are
 //     there already: ask for one at a time.

@@ -46,7 +46,9 @@ func StartStoreAt(dir, addr string) (*Store, error) {
 		stop()
 		return nil, errors.Join(fmt.Errorf("embedded: starting the store: %w", err), <-ended, remove())
 	}
+	indexes := watchCollections(dir)
 	return &Store{uri.Host, sync.OnceValue(func() error {
+		indexes.close()
 		stop()
 		return errors.Join(<-ended, remove())
 	})}, nil
