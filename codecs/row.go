@@ -1,7 +1,9 @@
 package codecs
 
 import (
+	"bytes"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/goccy/go-json"
@@ -105,6 +107,27 @@ func decodeRow(data []byte) (order.Row, error) {
 		}
 	}
 	return r, nil
+}
+
+// VersionOf gives the version of an encoded row without reading the rest of it; 0
+// for what is none. The member meta is a row's last, and in a string its quotes would
+// be escaped.
+func VersionOf(row []byte) int64 {
+	const before = `,"meta":{"version":`
+	i := bytes.LastIndex(row, []byte(before))
+	if i < 0 {
+		return 0
+	}
+	return leadingNumber(row[i+len(before):])
+}
+
+// leadingNumber is the number that ends with the member whose value it is; 0 for none.
+func leadingNumber(text []byte) int64 {
+	n, err := strconv.ParseInt(string(text[:max(bytes.IndexAny(text, ",}"), 0)]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // Answer is a row in exactly the shape and member order that the seed shows.

@@ -1,6 +1,7 @@
 package codecs
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/goccy/go-json"
@@ -13,6 +14,7 @@ import (
 type State struct{}
 
 type state struct {
+	Revision   int64                          `json:"revision"`
 	OrderID    string                         `json:"id"`
 	Status     order.Status                   `json:"status"`
 	Definition definition                     `json:"definition"`
@@ -49,7 +51,7 @@ func (State) Encode(value any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("codecs: %T is not a saga.State", value)
 	}
-	w := state{OrderID: s.OrderID, Status: s.Status, Definition: definition(s.Definition), Parked: s.Parked}
+	w := state{Revision: s.Revision, OrderID: s.OrderID, Status: s.Status, Definition: definition(s.Definition), Parked: s.Parked}
 	if len(s.Inputs) > 0 {
 		w.Inputs = make(map[order.Step]json.RawMessage, len(s.Inputs))
 		for step, in := range s.Inputs {
@@ -84,7 +86,7 @@ func (State) Decode(data []byte) (any, error) {
 	if w == nil {
 		return Malformed{Raw: data, Err: errNotJSON}, nil
 	}
-	s := saga.State{OrderID: w.OrderID, Status: w.Status, Definition: saga.Definition(w.Definition), Parked: w.Parked}
+	s := saga.State{Revision: w.Revision, OrderID: w.OrderID, Status: w.Status, Definition: saga.Definition(w.Definition), Parked: w.Parked}
 	if len(w.Inputs) > 0 {
 		s.Inputs = make(map[order.Step]order.JSON, len(w.Inputs))
 		for step, in := range w.Inputs {
@@ -98,4 +100,14 @@ func (State) Decode(data []byte) (any, error) {
 		s.End = saga.End(*w.End)
 	}
 	return s, nil
+}
+
+// RevisionOf gives the revision of an encoded state without reading the rest of it; 0
+// for what is none.
+func RevisionOf(state []byte) int64 {
+	digits, found := bytes.CutPrefix(state, []byte(`{"revision":`))
+	if !found {
+		return 0
+	}
+	return leadingNumber(digits)
 }

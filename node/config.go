@@ -59,6 +59,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	known := AllRoles(c.Definition)
+	if taken := repeated(append(slices.Clone(known), processors.GroupView, views.RoleTable)); taken != "" {
+		return c, fmt.Errorf("a step's role would be %s, which is another's name", taken)
+	}
 	if len(c.Roles) == 0 {
 		c.Roles = known
 	}
@@ -100,4 +103,15 @@ func (c Config) needsMongo() bool {
 
 func (c Config) needsTable() bool {
 	return c.Updated != nil || c.has(RoleEdge) && c.Query == QueryLocal
+}
+
+// repeated gives a name that stands twice among the names, if any does.
+func repeated(names []string) string {
+	slices.Sort(names)
+	for i := range names[1:] {
+		if names[i] == names[i+1] {
+			return names[i]
+		}
+	}
+	return ""
 }

@@ -238,6 +238,39 @@ func TestKill(t *testing.T) {
 	}
 }
 
+// A process stands still for so long that another is given its partitions, and then
+// goes on for a moment as if they were its own. Later it has them again.
+func TestFreeze(t *testing.T) {
+	w := newWorld(t)
+	frozenDir := t.TempDir()
+	var c customer
+	frozen, other := w.startProcess(frozenDir), w.startProcess(t.TempDir())
+	c.turnTo(other.addr)
+	<-frozen.ready
+	<-other.ready
+	var shop sync.WaitGroup
+	shop.Go(func() { c.order(*orders*3, *rate) })
+	third := time.Duration(float64(*orders) / *rate * float64(time.Second))
+	<-time.After(third / 3)
+	check(t, frozen.cmd.Process.Signal(syscall.SIGSTOP))
+	<-time.After(8 * time.Second) // more than the session timeout
+	check(t, frozen.cmd.Process.Signal(syscall.SIGCONT))
+	shop.Wait()
+	other.kill(t)
+	c.turnTo(frozen.addr)
+	c.order(*orders/3, *rate)
+	w.verify(c.accepted, w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal }).ready())
+	check(t, frozen.cmd.Process.Signal(syscall.SIGTERM))
+	if err := frozen.cmd.Wait(); err != nil {
+		t.Errorf("the process did not end well: %v", err)
+	}
+	heir := w.start(func(c *Config) { c.Query, c.DataDir = QueryLocal, frozenDir }).ready()
+	w.verify(c.accepted, heir)
+	events, repeated, most := w.repeats()
+	t.Logf("%d orders accepted, %d refused; %d events, %d records repeat one, at most %d copies",
+		len(c.accepted), c.refused, events, repeated, most)
+}
+
 // gaps watches the log for the longest time in which a partition made no progress.
 type gaps struct {
 	mu      sync.Mutex

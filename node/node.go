@@ -68,16 +68,16 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	return n, nil
 }
 
-// check holds the topics to what they must be. Their number of partitions is
-// whatever the log has, and must be the same for all.
+// check holds the topics to what they must be. Their numbers of partitions and of
+// replicas are whatever the log has, and must be the same for all.
 func (n *Node) check(ctx context.Context) (partitions int32, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	partitions, err = n.client.Partitions(ctx, codecs.StoreOrder)
+	partitions, replication, err := n.client.Shape(ctx, codecs.StoreOrder)
 	if err != nil {
 		return 0, err
 	}
-	return partitions, n.client.CheckTopics(ctx, processors.Topics(partitions, 0))
+	return partitions, n.client.CheckTopics(ctx, processors.Topics(partitions, replication))
 }
 
 // open makes what the roles share.
@@ -195,7 +195,8 @@ func (n *Node) Rows() edge.Rows {
 	return n.mongo
 }
 
-// components tells how the roles are doing.
+// components tells how the roles are doing. A read store that is away is told of and
+// makes nothing unready: it is no reason to be sent no commands.
 func (n *Node) components() []edge.Component {
 	var all []edge.Component
 	for _, s := range n.client.Status() {
@@ -204,12 +205,33 @@ func (n *Node) components() []edge.Component {
 		case s.Err != nil:
 			c.Detail = s.Err.Error()
 		case s.Role == views.RoleSink && n.sink.Err() != nil:
-			// It is no reason to be sent no commands.
-			c.Detail = "the read store is away: " + n.sink.Err().Error()
+			c.Ready, c.Detail = true, "the read store is away: "+n.sink.Err().Error()
 		}
 		all = append(all, c)
 	}
+	if n.config.has(RoleEdge) {
+		all = append(all, n.edge())
+	}
 	return all
+}
+
+// pingTime bounds the wait for a sign of life.
+const pingTime = time.Second
+
+// edge tells whether commands would find the brokers, and queries the store.
+func (n *Node) edge() edge.Component {
+	ctx, cancel := context.WithTimeout(context.Background(), pingTime)
+	defer cancel()
+	if err := n.client.Ping(ctx); err != nil {
+		return edge.Component{Name: RoleEdge, State: string(stream.Disconnected), Detail: err.Error()}
+	}
+	c := edge.Component{Name: RoleEdge, State: string(stream.Running), Ready: true}
+	if n.config.Query == QueryMongo {
+		if err := n.mongo.Ping(ctx); err != nil {
+			c.Detail = "the read store is away: " + err.Error()
+		}
+	}
+	return c
 }
 
 func (n *Node) serve(ctx context.Context) {

@@ -21,12 +21,13 @@ func Aggregate(c Config, fold func(order.Row, order.Event) order.Row) stream.Pro
 	a := aggregate{intake: c.intake(RoleAggregate, true), fold: fold, figures: c.Figures}
 	return stream.Processor{
 		Role: RoleAggregate,
-		Graph: goka.DefineGroup(groupView,
+		Graph: goka.DefineGroup(GroupView,
 			goka.Input(codecs.StoreOrder, codecs.Bytes{}, a.handle),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}), // for what lies in the wrong partition
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.Row{}),
 		),
+		Options: []goka.ProcessorOption{goka.WithUpdateCallback(stream.Newest(codecs.VersionOf))},
 	}
 }
 

@@ -125,7 +125,7 @@ func TestAnOrderIsParkedByItsFirstEvent(t *testing.T) {
 
 	s = start(t, Saga(config(), saga.Default(), func(saga.State, saga.Input) (saga.State, []saga.Effect) { panic("no") }))
 	s.hear(request(known, order.Detail)).letter(t)
-	differ(t, "the state", saga.State{OrderID: known, Parked: "panic: no"}, s.state(known))
+	differ(t, "the state", saga.State{Revision: 1, OrderID: known, Parked: "panic: no"}, s.state(known))
 }
 
 // What was folded before is no part of what waits.

@@ -30,7 +30,8 @@ func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.State{}),
 		),
-		Filter: filter(s.wants),
+		Options: []goka.ProcessorOption{goka.WithUpdateCallback(stream.Newest(codecs.RevisionOf))},
+		Filter:  filter(s.wants),
 	}
 }
 
@@ -70,6 +71,7 @@ func (s orchestrator) handle(ctx goka.Context, msg any) {
 		s.letter(ctx, value, err)
 		if state.Parked == "" {
 			state.OrderID, state.Parked = e.OrderID, clip(err.Error())
+			state.Revision++
 		}
 		ctx.SetValue(state)
 		return

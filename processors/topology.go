@@ -10,10 +10,11 @@ import (
 	"simplecqrs/stream"
 )
 
-// The consumer groups of the stateful roles. goka names a group's table by adding
-// a suffix, so these two and the suffix make view.order and saga.order.
+// The consumer groups of the stateful roles; a worker's has the name of its role, as
+// the saga's does. goka names a group's table by adding a suffix, so these two and
+// the suffix make view.order and saga.order.
 const (
-	groupView = "view"
+	GroupView = "view"
 	groupSaga = "saga"
 )
 

@@ -77,7 +77,7 @@ func (w *world) producer(options ...kgo.Opt) *kgo.Client {
 }
 
 // groups are the consumer groups of the five roles.
-var groups = []string{"order", "payment", "mail", groupSaga, groupView}
+var groups = []string{"order", "payment", "mail", groupSaga, GroupView}
 
 // wipe takes away what earlier tests left on a broker that is not ours alone.
 func (w *world) wipe() {

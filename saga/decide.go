@@ -28,6 +28,7 @@ func (s State) requested(in OrderRequested) (State, []Effect) {
 		return s, nil
 	}
 	return State{
+		Revision:   s.Revision + 1,
 		OrderID:    in.OrderID,
 		Status:     order.StatusRunning,
 		Definition: in.Definition,
@@ -40,6 +41,7 @@ func (s State) completed(in StepCompleted) (State, []Effect) {
 	if !s.answers(in.Step, in.Cause) {
 		return s, s.owedTo(in.ID, in.At)
 	}
+	s.Revision++
 	next, more := s.Definition.after(in.Step)
 	if !more {
 		s.Status, s.Open = order.StatusCompleted, Open{}
@@ -54,6 +56,7 @@ func (s State) completed(in StepCompleted) (State, []Effect) {
 
 func (s State) failed(in StepFailed) (State, []Effect) {
 	if s.answers(in.Step, in.Cause) {
+		s.Revision++
 		s.Status, s.Open = order.StatusFailed, Open{}
 		s.End = End{Outcome: order.StatusFailed, Cause: in.ID, Reason: fmt.Sprintf("%s: %s", in.Step, in.Reason)}
 	}

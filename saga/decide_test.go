@@ -235,17 +235,17 @@ func TestTheStateHoldsWhatIsOpenAndWhy(t *testing.T) {
 		want saga.State
 	}{
 		{"requested", trace{first}, saga.State{
-			OrderID: id, Status: order.StatusRunning, Definition: saga.Default(), Inputs: first.Inputs,
+			Revision: 1, OrderID: id, Status: order.StatusRunning, Definition: saga.Default(), Inputs: first.Inputs,
 			Open: saga.Open{Step: order.Detail, Attempt: 1, Request: requestID(order.Detail)},
 		}},
 		{"asked", trace{first, completed(order.Detail)}, saga.State{
-			OrderID: id, Status: order.StatusRunning, Definition: saga.Default(), Inputs: first.Inputs,
+			Revision: 2, OrderID: id, Status: order.StatusRunning, Definition: saga.Default(), Inputs: first.Inputs,
 			Open: saga.Open{
 				Step: order.Payment, Attempt: 1, Request: requestID(order.Payment), Cause: completionID(order.Detail),
 			},
 		}},
 		{"declined", trace{first, declined(order.Detail)}, saga.State{
-			OrderID: id, Status: order.StatusFailed, Definition: saga.Default(), Inputs: first.Inputs,
+			Revision: 2, OrderID: id, Status: order.StatusFailed, Definition: saga.Default(), Inputs: first.Inputs,
 			End: saga.End{Outcome: order.StatusFailed, Cause: failureID(order.Detail), Reason: "ORDER: no money"},
 		}},
 	} {

@@ -5,6 +5,9 @@ import "simplecqrs/order"
 // State is what the saga knows of an order. The zero State is an order that it
 // has not heard of.
 type State struct {
+	// Revision is raised by one at every change, so that of two copies of a state the
+	// newer is known by it alone.
+	Revision   int64
 	OrderID    string
 	Status     order.Status
 	Definition Definition // a snapshot, taken when the order was accepted

@@ -16,12 +16,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Client is a process's connection to the brokers and its local tables. All
-// processors, views and emitters of the process share it.
+// Client is a process's way to the brokers, and its local tables. All processors,
+// views and emitters of the process share it.
 type Client struct {
 	config  Config
 	log     *slog.Logger
-	kafka   *kgo.Client
+	kafka   *kgo.Client // for emitters; each life of a processor has one of its own
 	admin   *kadm.Client
 	tables  *tables
 	figures *figures
@@ -88,6 +88,9 @@ func (c *Client) Status() []Status {
 	return all
 }
 
+// Ping reports whether a broker answers.
+func (c *Client) Ping(ctx context.Context) error { return c.kafka.Ping(ctx) }
+
 // WaitRunning returns once every processor and view that was started runs, and
 // what is emitted from then on finds its connections open.
 func (c *Client) WaitRunning(ctx context.Context) error {
@@ -108,7 +111,7 @@ func (c *Client) WaitRunning(ctx context.Context) error {
 		}
 	}
 	for {
-		err := c.warm(ctx)
+		err := c.warm(ctx, c.kafka)
 		if err == nil {
 			return nil
 		}
@@ -134,7 +137,7 @@ func (c *Client) newRole(name string) *role {
 // and once only.
 func (c *Client) Emitter(topic goka.Stream, codec goka.Codec) (*goka.Emitter, error) {
 	return goka.NewEmitter(c.config.Brokers, topic, codec,
-		goka.WithEmitterProducerBuilder(c.refusing),
+		goka.WithEmitterProducerBuilder(producer{c.kafka.TryProduce, context.Background()}.builder),
 		goka.WithEmitterHasher(newHasher),
 	)
 }
@@ -156,7 +159,12 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 	r := c.newRole(p.Role)
 	return func(ctx context.Context) {
 		c.supervise(ctx, r, func(ctx context.Context) error {
-			if err := c.warm(ctx); err != nil {
+			kafka, err := newProducerClient(c.config)
+			if err != nil {
+				return err
+			}
+			defer kafka.Close()
+			if err := c.warm(ctx, kafka); err != nil {
 				return err
 			}
 			if t := p.Graph.GroupTable(); t != nil {
@@ -166,7 +174,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			}
 			until, cancel := outlasting(ctx, c.drain)
 			defer cancel()
-			options := append(c.processorOptions(r, p.Filter, until), p.Options...)
+			options := append(c.processorOptions(r, p.Filter, producer{kafka.Produce, until}), p.Options...)
 			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, options...)
 			if err != nil {
 				return err
@@ -176,13 +184,13 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 	}
 }
 
-func (c *Client) processorOptions(r *role, filter Filter, until context.Context) []goka.ProcessorOption {
+func (c *Client) processorOptions(r *role, filter Filter, writes producer) []goka.ProcessorOption {
 	return []goka.ProcessorOption{
 		goka.WithClientID(c.config.ClientID),
 		goka.WithLogger(gokaLogger{c.log, r.name}),
 		goka.WithHasher(newHasher),
-		goka.WithProducerBuilder(c.blocking(until)),
-		goka.WithStorageBuilder(c.tables.builder(r.name)),
+		goka.WithProducerBuilder(writes.builder),
+		goka.WithStorageBuilder(c.tables.ownedBuilder(r.name)),
 		goka.WithContextWrapper(failForGood),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),

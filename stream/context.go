@@ -2,9 +2,10 @@ package stream
 
 import "github.com/lovoo/goka"
 
-// failing makes Fail stop the callback at all times. goka's own returns when the
-// generation is ending, upon which the callback runs on and its record is
-// committed although it failed. goka recovers the panic and ends the processor.
+// failing makes a handler's own Fail stop it at all times. goka's returns when the
+// generation is ending, upon which the callback runs on and its record is committed
+// although it failed. goka recovers the panic and ends the processor. The Fail that
+// goka's other methods call is not this one: see owned for those.
 type failing struct{ gokaContext }
 
 // gokaContext is an alias, as embedding goka.Context itself would hide its

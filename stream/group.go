@@ -30,6 +30,10 @@ type Filter func(Record) bool
 // brokers; after an ordinary rebalance there is none.
 const rejoinDelay = time.Second
 
+// claimDelay is the wait before a consumer joins again that could not read a
+// partition, as while its leader is being elected. All members join with it.
+const claimDelay = 250 * time.Millisecond
+
 // group is a consumer group for goka in which generations follow each other at
 // once and only finished prefixes are committed. It returns from Consume only
 // when told to, or with an error of the handler.
@@ -50,13 +54,17 @@ func (g *group) Consume(ctx context.Context, topics []string, h sarama.ConsumerG
 		if errors.Is(err, sarama.ErrClosedConsumerGroup) {
 			return err
 		}
+		wait := rejoinDelay
+		if err == nil {
+			err, wait = w.trouble(), claimDelay
+		}
 		g.role.disturbed(err)
 		if err == nil {
 			continue
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(rejoinDelay):
+		case <-time.After(wait):
 		}
 	}
 	return nil
@@ -73,10 +81,18 @@ type handler struct {
 func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.session = newSession(s, h.group.role)
 	h.err = h.ConsumerGroupHandler.Setup(h.session)
-	if h.err == nil {
+	if h.err == nil && s.Context().Err() == nil { // goka gives none when it was cut short
 		h.group.role.joined()
 	}
 	return h.err
+}
+
+// trouble gives what ended the generation; nil for the ordinary, and for none.
+func (h *handler) trouble() error {
+	if h.session == nil {
+		return nil
+	}
+	return trouble(h.session.Context())
 }
 
 func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
@@ -169,8 +185,7 @@ func newSession(s sarama.ConsumerGroupSession, r *role) *session {
 func trouble(generation context.Context) error {
 	cause := context.Cause(generation)
 	for _, ordinary := range []error{
-		context.Canceled, sarama.ErrRebalanceInProgress,
-		sarama.ErrSessionConsumeClaimExited, sarama.ErrSessionPartitionCountChanged,
+		context.Canceled, sarama.ErrRebalanceInProgress, sarama.ErrSessionPartitionCountChanged,
 	} {
 		if errors.Is(cause, ordinary) {
 			return nil

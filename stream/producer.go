@@ -15,26 +15,31 @@ import (
 
 // warm connects to the brokers and takes a producer id, so that the first record
 // does not pay for it. Of several brokers some may be away.
-func (c *Client) warm(ctx context.Context) error {
-	err := c.kafka.Ping(ctx)
+func (c *Client) warm(ctx context.Context, kafka *kgo.Client) error {
+	err := kafka.Ping(ctx)
 	if err == nil {
-		_, _, err = c.kafka.ProducerID(ctx)
+		_, _, err = kafka.ProducerID(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("stream: connecting to the brokers: %w", err)
 	}
-	if err := c.kafka.EnsureProduceConnectionIsOpen(ctx); err != nil {
+	if err := kafka.EnsureProduceConnectionIsOpen(ctx); err != nil {
 		c.log.Warn("not all brokers can be reached", slog.Any("error", err))
 	}
 	return nil
 }
 
-// maxUnsent bounds, in bytes, what the process keeps for brokers that are away.
-const maxUnsent = 256 << 20
+// maxUnsent and maxUnsentRecords bound, in bytes and in records, what a producing
+// client keeps for brokers that are away.
+const (
+	maxUnsent        = 256 << 20
+	maxUnsentRecords = 50_000
+)
 
-// newProducerClient opens the process's one producing client: idempotent, acks
-// of all in-sync replicas, no linger. It keeps what it cannot send until the
-// brokers are back.
+// newProducerClient opens a producing client: idempotent, acks of all in-sync
+// replicas, no linger. It keeps what it cannot send until the brokers are back. When
+// it gives a record up it gives up all that wait for the same partition, which is
+// why none is shared between those that give up by themselves.
 func newProducerClient(c Config) (*kgo.Client, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(c.Brokers...),
@@ -46,6 +51,7 @@ func newProducerClient(c Config) (*kgo.Client, error) {
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // Java's: murmur2
 		kgo.MetadataMinAge(250*time.Millisecond),
 		kgo.MaxBufferedBytes(maxUnsent),
+		kgo.MaxBufferedRecords(maxUnsentRecords),
 		kgo.RetryBackoffFn(retryDelay),
 		// A proxy whose broker is away takes a connection and closes it.
 		kgo.AlwaysRetryEOF(),
@@ -63,26 +69,18 @@ func retryDelay(fails int) time.Duration {
 	return time.Duration(float64(delay) * (0.8 + 0.4*rand.Float64()))
 }
 
-// producer is a goka.Producer on a client that it shares with others.
+// producer is a goka.Producer on a client that it does not own.
 type producer struct {
-	// produce says what happens when the client keeps too much already.
+	// produce says what happens when the client keeps too much already. A processor
+	// waits, and its input with it; an emitter breaks the promise, as others wait for
+	// who emits.
 	produce func(context.Context, *kgo.Record, func(*kgo.Record, error))
 	// until ends when what is not acknowledged is given up.
 	until context.Context
 }
 
-// blocking gives the producer of a processor, which waits while the client keeps
-// too much: its input waits with it.
-func (c *Client) blocking(until context.Context) goka.ProducerBuilder {
-	return func([]string, string, func() hash.Hash32) (goka.Producer, error) {
-		return producer{c.kafka.Produce, until}, nil
-	}
-}
-
-// refusing gives the producer of an emitter, which breaks the promise while the
-// client keeps too much: who emits has others waiting.
-func (c *Client) refusing([]string, string, func() hash.Hash32) (goka.Producer, error) {
-	return producer{c.kafka.TryProduce, context.Background()}, nil
+func (p producer) builder([]string, string, func() hash.Hash32) (goka.Producer, error) {
+	return p, nil
 }
 
 // outlasting gives a context that ends some time after ctx does.
@@ -124,8 +122,8 @@ func (p producer) EmitWithHeaders(topic, key string, value []byte, headers goka.
 	return promise
 }
 
-// Close implements goka.Producer. The client is the process's and goes on; what
-// was emitted is waited for by whoever holds the promise.
+// Close implements goka.Producer. What was emitted is waited for by whoever holds
+// the promise.
 func (producer) Close() error { return nil }
 
 // Await waits for a promise to be kept. If ctx ends first its error is returned,

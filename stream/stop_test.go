@@ -98,7 +98,7 @@ func TestStoppingWhileTheBrokerIsAwayGivesUpAfterATimeAndSaysWhat(t *testing.T) 
 	if limit := p.client.drain + 10*time.Second; stopped > limit || closed > 2*p.client.drain {
 		t.Error("that is too long")
 	}
-	if err == nil || !strings.Contains(err.Error(), "gave up 4 unacknowledged") {
+	if err == nil || !strings.Contains(err.Error(), "gave up 3 unacknowledged") {
 		t.Errorf("closing gives: %v", err)
 	}
 	if got := broken.get(); len(got) != 3 || got[0] == "<nil>" {

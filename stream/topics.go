@@ -130,17 +130,18 @@ func (t Topic) differences(d kadm.TopicDetail, configs kadm.ResourceConfigs) []e
 	return found
 }
 
-// Partitions gives the number of partitions of a topic; a Mismatch if it is missing.
-func (c *Client) Partitions(ctx context.Context, topic string) (int32, error) {
+// Shape gives the number of partitions of a topic and of the replicas of each; a
+// Mismatch if it is missing.
+func (c *Client) Shape(ctx context.Context, topic string) (partitions int32, replication int16, err error) {
 	details, err := c.describe(ctx, []string{topic})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	d, exists := details[topic]
 	if !exists {
-		return 0, &Mismatch{topic, "the topic", "missing", "present"}
+		return 0, 0, &Mismatch{topic, "the topic", "missing", "present"}
 	}
-	return int32(len(d.Partitions)), nil
+	return int32(len(d.Partitions)), int16(d.Partitions.NumReplicas()), nil
 }
 
 // describe gives what is known of the topics that exist.
@@ -161,17 +162,3 @@ func (c *Client) describe(ctx context.Context, names []string) (kadm.TopicDetail
 }
 
 func existing(details kadm.TopicDetails) []string { return slices.Sorted(maps.Keys(details)) }
-
-// EndOffsets gives the offset after the last record of each partition of a topic.
-func (c *Client) EndOffsets(ctx context.Context, topic string) (map[int32]int64, error) {
-	listed, err := c.admin.ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("stream: end offsets of %s: %w", topic, err)
-	}
-	ends := map[int32]int64{}
-	listed.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
-	return ends, nil
-}

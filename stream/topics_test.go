@@ -114,18 +114,12 @@ func TestTopicsAreMadeAsTheyMustBeAndOnceOnly(t *testing.T) {
 	if err := p.client.CreateTopics(w.context(), topics); err == nil || err.Error() != want {
 		t.Errorf("making a topic that exists and differs gives %v, want %s", err, want)
 	}
-	n, err := p.client.Partitions(w.context(), topics[0].Name)
-	if err != nil || n != 3 {
-		t.Errorf("%d partitions, error %v", n, err)
+	n, replicas, err := p.client.Shape(w.context(), topics[0].Name)
+	if err != nil || n != 3 || replicas != 1 {
+		t.Errorf("%d partitions, %d replicas, error %v", n, replicas, err)
 	}
 	var mismatch *Mismatch
-	if _, err = p.client.Partitions(w.context(), w.name+"none"); !errors.As(err, &mismatch) {
-		t.Errorf("the partitions of a missing topic give %v", err)
-	}
-	w.write(goka.Stream(topics[0].Name), 1, "k", "a", "b")
-	ends, err := p.client.EndOffsets(w.context(), topics[0].Name)
-	check(t, err)
-	if diff := cmp.Diff(map[int32]int64{0: 0, 1: 2, 2: 0}, ends); diff != "" {
-		t.Errorf("end offsets (-want +got):\n%s", diff)
+	if _, _, err = p.client.Shape(w.context(), w.name+"none"); !errors.As(err, &mismatch) {
+		t.Errorf("the shape of a missing topic gives %v", err)
 	}
 }

@@ -4,8 +4,7 @@
 // itself. [Sink] brings the rows to MongoDB, fed by a goka view of its own, and
 // [Mongo] reads them there. Both answer the same: see the conformance test.
 //
-// The table takes an order's latest record for its row. The sink relies on no order
-// of arrival: a document is written by $max on its version, so that an older row
-// never wins and a replay changes nothing. A tombstone takes no order away from
+// No order of arrival is relied on. An older row never wins, in the table by its
+// version and in a document by $max on it, and a replay changes nothing. A tombstone takes no order away from
 // either, as nothing of ours writes one.
 package views

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"simplecqrs/order"
@@ -39,7 +40,10 @@ func OpenMongo(uri string) (*Mongo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("views: the store's URI: %w", err)
 	}
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(awayTime))
+	journaled := true
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(awayTime).
+		// What is acknowledged is never sent again, so it must outlive the server.
+		SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: &journaled}))
 	if err != nil {
 		return nil, fmt.Errorf("views: %w", err)
 	}
@@ -49,6 +53,9 @@ func OpenMongo(uri string) (*Mongo, error) {
 	}
 	return &Mongo{client, client.Database(database).Collection(collection)}, nil
 }
+
+// Ping reports whether the store answers.
+func (m *Mongo) Ping(ctx context.Context) error { return m.client.Ping(ctx, nil) }
 
 // Close lets go of the store.
 func (m *Mongo) Close(ctx context.Context) error { return m.client.Disconnect(ctx) }

@@ -47,13 +47,15 @@ func (t *Table) serve(v *goka.View) {
 	t.view = v
 }
 
+var newest = stream.Newest(codecs.VersionOf)
+
 // update stores a record's value. A tombstone takes no order away: nothing of ours
 // writes one, and the read store keeps its document, too.
 func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, value []byte) error {
 	if value == nil {
 		return nil
 	}
-	if err := goka.DefaultUpdate(ctx, s, key, value); err != nil {
+	if err := newest(ctx, s, key, value); err != nil {
 		return err
 	}
 	t.changes.announce(key)

@@ -137,7 +137,7 @@ func (s settings) createTopics(ctx context.Context, brokers []string) error {
 	partitions := s.partitions
 	if partitions == 0 {
 		partitions = defaultPartitions
-		if found, err := client.Partitions(ctx, codecs.StoreOrder); err == nil {
+		if found, _, err := client.Shape(ctx, codecs.StoreOrder); err == nil {
 			partitions = found
 		}
 	}

@@ -58,7 +58,7 @@ func measure(ctx context.Context, args []string, out output) error {
 // prepare makes the topics, unless they are there, in whatever number of partitions
 // and replicas.
 func prepare(ctx context.Context, client *stream.Client, partitions int32) error {
-	found, err := client.Partitions(ctx, codecs.StoreOrder)
+	found, _, err := client.Shape(ctx, codecs.StoreOrder)
 	if err == nil {
 		partitions = found
 	} else if !onlyMissing(err) {

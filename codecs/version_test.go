@@ -1,0 +1,40 @@
+package codecs_test
+
+import (
+	"testing"
+
+	"simplecqrs/codecs"
+	"simplecqrs/order"
+	"simplecqrs/saga"
+)
+
+// What stands in a row for people to write must not pass for its version.
+func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
+	forged := `,"meta":{"version":99}`
+	row := fold(happy(nil)...)
+	row.Outputs[order.Mail] = order.JSON(`{"to":1` + forged + `}`)
+	row.Meta.History[0].Reason = forged
+	row.Meta.History[5].ID = `","meta":{"version":99}`
+	for _, version := range []int64{1, 6, 1 << 60} {
+		row.Meta.Version = version
+		value, err := codecs.Row{}.Encode(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := codecs.VersionOf(value); got != version {
+			t.Errorf("the row's version is %d, want %d: %s", got, version, value)
+		}
+		value, err = codecs.State{}.Encode(saga.State{Revision: version, OrderID: `{"revision":99}`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := codecs.RevisionOf(value); got != version {
+			t.Errorf("the state's revision is %d, want %d: %s", got, version, value)
+		}
+	}
+	for _, none := range []string{"", "{}", "garbage", `{"id":"x","meta":{"version":`, `{"id":"x","meta":{"version":}}`, `{"revision":`, `{"revision":x}`} {
+		if v, r := codecs.VersionOf([]byte(none)), codecs.RevisionOf([]byte(none)); v != 0 || r != 0 {
+			t.Errorf("%q has version %d and revision %d", none, v, r)
+		}
+	}
+}
