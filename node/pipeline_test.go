@@ -163,3 +163,33 @@ func TestANodeEndsWithItsHTTPServer(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+func TestAnEdgeAloneIsReadyWhileItHasItsBrokers(t *testing.T) {
+	w := newWorld(t)
+	n := w.start(func(c *Config) { c.Roles = []string{RoleEdge} }).ready()
+	if status, body := n.get("/readyz"); status != http.StatusOK || !strings.Contains(body, `"name":"edge"`) {
+		t.Errorf("with brokers and store: %d %s", status, body)
+	}
+	if w.store != nil {
+		check(t, w.store.Close())
+		w.await("the store to be missed", func() bool {
+			status, body := n.get("/readyz")
+			return status == http.StatusOK && strings.Contains(body, "the read store is away")
+		})
+	}
+	if w.broker != nil {
+		w.broker.Close()
+		w.await("the brokers to be missed", func() bool { status, _ := n.get("/readyz"); return status == http.StatusServiceUnavailable })
+	}
+}
+
+func TestAStepThatWouldTakeAnotherRolesNameIsRefused(t *testing.T) {
+	for _, step := range []order.Step{"SAGA", "VIEW", "SINK", "EDGE", "TABLE", "AGGREGATE"} {
+		d := saga.Default()
+		d.Steps = append(d.Steps, step)
+		_, err := Start(t.Context(), Config{Definition: d})
+		if err == nil || !strings.Contains(err.Error(), "another's name") {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+}

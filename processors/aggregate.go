@@ -27,7 +27,7 @@ func Aggregate(c Config, fold func(order.Row, order.Event) order.Row) stream.Pro
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.Row{}),
 		),
-		Options: []goka.ProcessorOption{goka.WithUpdateCallback(stream.Newest(codecs.VersionOf))},
+		Version: codecs.VersionOf,
 	}
 }
 

@@ -30,7 +30,7 @@ func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.State{}),
 		),
-		Options: []goka.ProcessorOption{goka.WithUpdateCallback(stream.Newest(codecs.RevisionOf))},
+		Version: codecs.RevisionOf,
 		Filter:  filter(s.wants),
 	}
 }

@@ -144,9 +144,12 @@ func (c *Client) Emitter(topic goka.Stream, codec goka.Codec) (*goka.Emitter, er
 
 // Processor is a goka processor to be kept running.
 type Processor struct {
-	Role   string // its name in status, metrics and local tables
-	Graph  *goka.GroupGraph
-	Filter Filter // nil: it wants every record
+	Role  string // its name in status, metrics and local tables
+	Graph *goka.GroupGraph
+	// Version is that of the table's values, if they have one: then a value never
+	// gives way to an older one that was written late.
+	Version Version
+	Filter  Filter // nil: it wants every record
 	// Options are passed on to goka, after our own.
 	Options []goka.ProcessorOption
 }
@@ -174,7 +177,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			}
 			until, cancel := outlasting(ctx, c.drain)
 			defer cancel()
-			options := append(c.processorOptions(r, p.Filter, producer{kafka.Produce, until}), p.Options...)
+			options := append(c.processorOptions(r, p, producer{kafka.Produce, until}), p.Options...)
 			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, options...)
 			if err != nil {
 				return err
@@ -184,13 +187,24 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 	}
 }
 
-func (c *Client) processorOptions(r *role, filter Filter, writes producer) []goka.ProcessorOption {
+func (c *Client) processorOptions(r *role, p Processor, writes producer) []goka.ProcessorOption {
+	rewrite := func(topic, key string, value []byte, acked func(int64) error) {
+		writes.Emit(topic, key, value).ThenWithMessage(func(m *sarama.ProducerMessage, err error) {
+			if err == nil {
+				err = acked(m.Offset)
+			}
+			if err != nil { // it is found again by whoever recovers the table next
+				c.log.Warn("a value behind which an older one was written could not be written again",
+					slog.String("role", r.name), slog.String("key", key), slog.Any("error", err))
+			}
+		})
+	}
 	return []goka.ProcessorOption{
 		goka.WithClientID(c.config.ClientID),
 		goka.WithLogger(gokaLogger{c.log, r.name}),
 		goka.WithHasher(newHasher),
 		goka.WithProducerBuilder(writes.builder),
-		goka.WithStorageBuilder(c.tables.ownedBuilder(r.name)),
+		goka.WithStorageBuilder(c.tables.ownedBuilder(r.name, p.Version, rewrite)),
 		goka.WithContextWrapper(failForGood),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
@@ -201,7 +215,7 @@ func (c *Client) processorOptions(r *role, filter Filter, writes producer) []gok
 			if err != nil {
 				return nil, err
 			}
-			return &group{ConsumerGroup: g, role: r, filter: filter}, nil
+			return &group{ConsumerGroup: g, role: r, filter: p.Filter}, nil
 		}),
 	}
 }

@@ -53,6 +53,11 @@ func (c Config) maxRecord(topic string) int32 {
 // fewer records come again after a crash.
 const commitInterval = 200 * time.Millisecond
 
+// rebalanceTimeout is how long the others of a group wait, idle, for a member that has
+// yet to join the next generation. One whose handler takes longer than that is put
+// out, and what the handler still writes is late.
+const rebalanceTimeout = 10 * time.Second
+
 // How long a call looks for brokers that are away before it fails, deaf to all
 // else meanwhile: briefly where it is made again, long where its failure ends a
 // processor.
@@ -68,6 +73,11 @@ func (c Config) sarama(clientID string, look time.Duration) *sarama.Config {
 	s.ClientID = clientID
 	s.Version = sarama.V2_8_0_0
 	s.Metadata.AllowAutoTopicCreation = false
+	// A member that cannot reach its coordinator is no member any more after the
+	// session timeout, and should not work on for long without knowing. The answer to
+	// its wish to join takes as long as the others may take.
+	s.Net.DialTimeout, s.Net.WriteTimeout = 5*time.Second, 5*time.Second
+	s.Net.ReadTimeout = rebalanceTimeout + 2*time.Second
 	s.Metadata.Retry.Backoff = 250 * time.Millisecond
 	s.Metadata.Retry.Max = int(look / s.Metadata.Retry.Backoff)
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
@@ -76,10 +86,7 @@ func (c Config) sarama(clientID string, look time.Duration) *sarama.Config {
 	// A member learns of a rebalance from a heartbeat, so this bounds the pause.
 	s.Consumer.Group.Heartbeat.Interval = 300 * time.Millisecond
 	s.Consumer.Group.Session.Timeout = 6 * time.Second // the least that brokers allow by default
-	// How long the others of a group wait, idle, for a member that has yet to join
-	// the next generation, and so what a handler may take when a rebalance begins.
-	// Also how long kfake keeps a member that was killed while it joined.
-	s.Consumer.Group.Rebalance.Timeout = 10 * time.Second
+	s.Consumer.Group.Rebalance.Timeout = rebalanceTimeout
 	// The wait of a member whose joining collides with another's, while all are idle.
 	s.Consumer.Group.Rebalance.Retry.Backoff = 100 * time.Millisecond
 	s.Consumer.Group.Rebalance.Retry.Max = 20

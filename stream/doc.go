@@ -9,11 +9,14 @@
 //   - A broker that goes away costs no role its life: the consumer rejoins, the
 //     producer keeps what it could not send (group.go, producer.go).
 //   - Records reach a partition in the order of their emits, each exactly once
-//     for as long as the producer lives, and no batch waits to be filled
+//     unless it is given up at the end, and no batch waits to be filled
 //     (producer.go).
 //   - Whatever ends with an error all the same is built anew, with backoff, and
 //     is not ready meanwhile (supervisor.go).
-//   - ctx.Fail always stops the callback, also while a generation ends (context.go).
+//   - What fails in a handler stops it, also while a generation ends (context.go,
+//     owned.go).
+//   - A member that stood still, and writes on although another has its partition,
+//     loses nothing that the other wrote, and what it wrote late never wins (owned.go).
 //   - Keys are partitioned as Java clients do it (partition.go).
 //   - Topics are made and held to explicit settings (topics.go).
 //   - Local tables survive a rebalance, and are wiped with their topic (table.go).

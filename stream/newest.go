@@ -5,10 +5,9 @@ import (
 	"github.com/lovoo/goka/storage"
 )
 
-// Newest gives the update callback of a table whose values have versions: a value
-// never gives way to an older one. A processor that was frozen while its partition
-// was given to another writes such behind the other's.
-func Newest(version func(value []byte) int64) goka.UpdateCallback {
+// Newest gives the callback of a view whose table's values have versions: a value
+// never gives way to an older one that was written late, see [Processor].
+func Newest(version Version) goka.UpdateCallback {
 	return func(ctx goka.UpdateContext, s storage.Storage, key string, value []byte) error {
 		stored, err := s.Get(key)
 		if err != nil {

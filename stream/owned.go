@@ -6,43 +6,68 @@ import (
 	"github.com/lovoo/goka/storage"
 )
 
-// ownedBuilder gives the storages of a processor's own tables.
-func (t *tables) ownedBuilder(role string) storage.Builder {
+// Version gives the version of a table's encoded value, which rises with every
+// change; 0 for what has none.
+type Version func(value []byte) int64
+
+// ownedBuilder gives the storages of a processor's own tables. rewrite writes a value
+// to the table's topic, and calls acked with its offset once that is done.
+func (t *tables) ownedBuilder(role string, version Version, rewrite rewriter) storage.Builder {
 	build := t.builder(role)
 	return func(topic string, partition int32) (storage.Storage, error) {
 		s, err := build(topic, partition)
 		if err != nil {
 			return nil, err
 		}
-		return &owned{Storage: s}, nil
+		return &owned{
+			Storage: s, version: version, stale: map[string]bool{},
+			rewrite: func(key string, value []byte, acked func(int64) error) { rewrite(topic, key, value, acked) },
+		}, nil
 	}
 }
+
+type rewriter func(topic, key string, value []byte, acked func(offset int64) error)
 
 // owned is a partition of a table that its processor alone writes to, and so knows
 // without reading it. That is true for as long as the processor owns the partition.
 // One that was frozen, or slow to leave, may write on for a moment after another
-// took over; what the other wrote shows as a gap between the offsets of its own
-// writes. From the gap on the stored offset stays, so that the records in it are
-// read when the partition comes back.
+// took over.
+//
+//   - To the late one, what the other wrote shows as a gap between the offsets of its
+//     own writes. From the gap on the stored offset stays, so that the records in it
+//     are read when the partition comes back.
+//   - To whoever recovers the table, what was written late shows as a value that is
+//     older than the one before it. It is passed over, and the newer is written
+//     again, as the topic and its compaction hold on to the last.
 type owned struct {
 	storage.Storage
+	version Version // nil: the values have none
+	rewrite func(key string, value []byte, acked func(offset int64) error)
 
 	mu        sync.Mutex
 	recovered bool
 	torn      bool
-	last      int64 // offset of the latest record that is known
+	last      int64           // offset of the latest record that is known
+	stale     map[string]bool // keys whose last record is older than their value
 }
 
 // MarkRecovered tells that from here on it is handlers that read and write.
 func (o *owned) MarkRecovered() error {
-	// goka never reports offset 0, so a table that was empty is known up to that.
-	last, err := o.GetOffset(0)
+	last, err := o.GetOffset(0) // goka never reports offset 0
 	if err != nil {
 		return err
 	}
 	o.mu.Lock()
-	o.recovered, o.last = true, max(last, 0)
+	stale := o.stale
+	o.recovered, o.last, o.stale = true, max(last, 0), nil
 	o.mu.Unlock()
+	for key := range stale { // before any handler writes, so that these come first
+		value, err := o.Storage.Get(key)
+		if err != nil {
+			return err
+		}
+		o.rewrite(key, value, o.SetOffset)
+	}
 	return o.Storage.MarkRecovered()
 }
 
@@ -68,7 +93,30 @@ func (o *owned) Get(key string) ([]byte, error) {
 }
 
 func (o *owned) Set(key string, value []byte) error {
+	if older, err := o.olderThanStored(key, value); older || err != nil {
+		return err
+	}
 	return o.orPanic(o.Storage.Set(key, value))
+}
+
+// olderThanStored reports whether a value that is recovered has to give way, and
+// remembers that its record stands behind a newer one.
+func (o *owned) olderThanStored(key string, value []byte) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.recovered || o.version == nil {
+		return false, nil
+	}
+	stored, err := o.Storage.Get(key)
+	if err != nil {
+		return false, err
+	}
+	if o.version(stored) > o.version(value) {
+		o.stale[key] = true
+		return true, nil
+	}
+	delete(o.stale, key)
+	return false, nil
 }
 
 func (o *owned) orPanic(err error) error {

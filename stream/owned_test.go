@@ -2,9 +2,11 @@ package stream
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/lovoo/goka"
 	"github.com/lovoo/goka/storage"
 )
@@ -34,7 +36,7 @@ func TestTheOffsetOfAnOwnedTableStaysBeforeWhatAnotherWrote(t *testing.T) {
 			tables, err := openTables("")
 			check(t, err)
 			for _, l := range c.lives {
-				s, err := tables.ownedBuilder("role")("table", 0)
+				s, err := tables.ownedBuilder("role", nil, nil)("table", 0)
 				check(t, err)
 				check(t, s.Open())
 				for _, offset := range l.recovered {
@@ -84,16 +86,62 @@ func TestAHandlerIsNeverGivenNoValueInsteadOfAnError(t *testing.T) {
 	}
 }
 
-func TestAnOlderValueNeverReplacesANewer(t *testing.T) {
+func number(value []byte) int64 {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// What was written late is passed over by whoever recovers the table, and what it was
+// written behind is written again, before anything else.
+func TestAValueBehindWhichAnOlderWasWrittenIsWrittenAgain(t *testing.T) {
 	oursOnly(t)
-	s := storage.NewMemory()
-	update := Newest(func(value []byte) int64 {
-		n, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil {
-			return 0
+	tables, err := openTables("")
+	check(t, err)
+	var again list
+	s, err := tables.ownedBuilder("role", number, func(topic, key string, value []byte, acked func(int64) error) {
+		again.add(fmt.Sprint(topic, " ", key, "=", string(value)))
+		check(t, acked(7))
+	})("table", 0)
+	check(t, err)
+	check(t, s.Open())
+	for i, record := range []struct{ key, value string }{
+		{"late", "1"}, {"late", "3"}, {"late", "2"}, // the last is late
+		{"mended", "3"}, {"mended", "2"}, {"mended", "3"},
+		{"plain", "1"},
+	} {
+		check(t, s.Set(record.key, []byte(record.value)))
+		check(t, s.SetOffset(int64(i)))
+	}
+	if got := again.get(); len(got) > 0 {
+		t.Errorf("written while it recovers: %q", got)
+	}
+	check(t, s.MarkRecovered())
+	if diff := cmp.Diff([]string{"table late=3"}, again.get()); diff != "" {
+		t.Errorf("written again (-want +got):\n%s", diff)
+	}
+	for key, want := range map[string]string{"late": "3", "mended": "3", "plain": "1"} {
+		if got, err := s.Get(key); string(got) != want || err != nil {
+			t.Errorf("%s is %q, %v, want %q", key, got, err, want)
 		}
-		return n
-	})
+	}
+	check(t, s.SetOffset(8)) // a handler's, behind what was written again
+	if got, err := s.GetOffset(-2); got != 8 || err != nil {
+		t.Errorf("the offset is %d, %v, want 8", got, err)
+	}
+	check(t, s.Set("plain", []byte("0"))) // a handler knows what it does
+	if got, err := s.Get("plain"); string(got) != "0" || err != nil {
+		t.Errorf("what a handler set is %q, %v", got, err)
+	}
+	check(t, s.Close())
+	check(t, tables.close())
+}
+
+func TestAnOlderValueNeverReplacesANewerInAView(t *testing.T) {
+	oursOnly(t)
+	s, update := storage.NewMemory(), Newest(number)
 	for _, step := range []struct{ value, want string }{
 		{"3", "3"}, {"2", "3"}, {"3", "3"}, {"garbage", "3"}, {"4", "4"}, {"", ""}, {"1", "1"},
 	} {
