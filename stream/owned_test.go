@@ -108,8 +108,12 @@ func TestAValueBehindWhichAnOlderWasWrittenIsWrittenAgain(t *testing.T) {
 	check(t, err)
 	check(t, s.Open())
 	for i, record := range []struct{ key, value string }{
-		{"late", "1"}, {"late", "3"}, {"late", "2"}, // the last is late
-		{"mended", "3"}, {"mended", "2"}, {"mended", "3"},
+		{"late", "1"},
+		{"late", "3"},
+		{"late", "2"}, // the last is late
+		{"mended", "3"},
+		{"mended", "2"},
+		{"mended", "3"},
 		{"plain", "1"},
 	} {
 		check(t, s.Set(record.key, []byte(record.value)))
