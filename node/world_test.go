@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"simplecqrs/codecs"
 	"simplecqrs/embedded"
@@ -93,14 +94,17 @@ func (w *world) wipe() {
 	for _, topic := range processors.Topics(1, 1) {
 		names = append(names, topic.Name)
 	}
-	_, err := admin.DeleteGroups(w.context(), append(AllRoles(saga.Default()), "view")...)
-	check(w.t, err)
-	_, err = admin.DeleteTopics(w.context(), names...)
+	w.await("the groups to be gone", func() bool { // a broker that has yet to see its first says no
+		_, err := admin.DeleteGroups(w.context(), append(AllRoles(saga.Default()), processors.GroupView)...)
+		return err == nil
+	})
+	_, err := admin.DeleteTopics(w.context(), names...)
 	check(w.t, err)
 	w.await("the topics to be gone", func() bool {
-		topics, err := admin.ListTopics(w.context())
+		// A client's own list is of some time ago.
+		answer, err := kmsg.NewPtrMetadataRequest().RequestWith(w.context(), w.kafka)
 		check(w.t, err)
-		return !slices.ContainsFunc(names, topics.Has)
+		return !slices.ContainsFunc(answer.Topics, func(t kmsg.MetadataResponseTopic) bool { return slices.Contains(names, *t.Topic) })
 	})
 }
 

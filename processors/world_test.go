@@ -86,9 +86,11 @@ func (w *world) wipe() {
 	for _, topic := range Topics(1, 1) {
 		names = append(names, topic.Name)
 	}
-	_, err := w.admin.DeleteGroups(w.context(), groups...)
-	check(w.t, err)
-	_, err = w.admin.DeleteTopics(w.context(), names...)
+	w.await("the groups to be gone", func() bool { // a broker that has yet to see its first says no
+		_, err := w.admin.DeleteGroups(w.context(), groups...)
+		return err == nil
+	})
+	_, err := w.admin.DeleteTopics(w.context(), names...)
 	check(w.t, err)
 	w.await("the topics to be gone", func() bool {
 		there := w.topics()
