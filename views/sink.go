@@ -194,6 +194,13 @@ func (s *Sink) note(err error) {
 	s.err = err
 }
 
+// Pending is the number of orders whose rows wait to be written.
+func (s *Sink) Pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending)
+}
+
 // Err says why the store is away; nil while it is not.
 func (s *Sink) Err() error {
 	s.mu.Lock()

@@ -54,6 +54,7 @@ func serve(ctx context.Context, args []string, out output) error {
 	if n.WaitReady(ctx) == nil {
 		log.Info("ready")
 	}
+	context.AfterFunc(ctx, func() { log.Info("stopping; a second interrupt does not wait for what was begun") })
 	err = n.Wait()
 	log.Info("stopped")
 	return err
