@@ -56,7 +56,7 @@ func (d *door) enter(l net.Listener, c net.Conn) bool {
 	d.mu.Lock()
 	if d.opened != l { // it was shut meanwhile
 		d.mu.Unlock()
-		_ = c.Close()
+		_ = c.Close() // that it is cut is all that is wanted
 		return false
 	}
 	d.inside = append(d.inside, c)
@@ -78,7 +78,7 @@ func (d *door) shut() {
 	}
 	_ = d.opened.Close() // that they are closed is all that is wanted
 	for _, c := range d.inside {
-		_ = c.Close()
+		_ = c.Close() // as above
 	}
 	d.opened, d.inside = nil, nil
 }

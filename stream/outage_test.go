@@ -91,7 +91,7 @@ func slam(t *testing.T, addr string) (stop func()) {
 				return
 			}
 			if err == nil {
-				_ = c.Close()
+				_ = c.Close() // that it is cut is all that is wanted
 			}
 		}
 	}()
