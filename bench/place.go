@@ -69,7 +69,7 @@ func (m measurement) placeOne(ctx context.Context, write emit, began time.Time) 
 	for _, k := range m.clocks() {
 		k.start(id, began)
 	}
-	err := write(ctx, saga.Begin(saga.Default(), id, nil, time.Now(), "bench"))
+	err := write(ctx, saga.Begin(saga.Default(), id, nil, time.Time{}, time.Now(), "bench"))
 	if err != nil {
 		for _, k := range m.clocks() {
 			k.forget(id)

@@ -33,6 +33,12 @@ func (Event) Encode(value any) ([]byte, error) {
 	if len(e.Inputs) > 0 {
 		o.raw("inputs", outputsObject(e.Inputs))
 	}
+	if e.Output != nil {
+		o.raw("output", e.Output)
+	}
+	if !e.StartAt.IsZero() {
+		o.raw("startAt", e.StartAt.UTC().AppendFormat([]byte{'"'}, `2006-01-02T15:04:05.999999999Z07:00"`))
+	}
 	return o.bytes(), nil
 }
 
@@ -80,6 +86,21 @@ func decodeEvent(data []byte) (order.Event, error) {
 		}
 		e.Inputs = outputsOf(inputs)
 	}
+	if raw := all["output"]; len(raw) > 0 && string(raw) != "null" {
+		e.Output = compact(raw)
+	}
+	if _, sent := all["startAt"]; sent {
+		at, err := text(all, "startAt")
+		if err != nil {
+			return order.Event{}, err
+		}
+		if e.StartAt, err = time.Parse(time.RFC3339Nano, at); err != nil {
+			return order.Event{}, fmt.Errorf("member \"startAt\" is %q: want RFC 3339", at)
+		}
+		if err := instants(&e.StartAt); err != nil {
+			return order.Event{}, err
+		}
+	}
 	e.Outputs = outputsOf(all)
 	return e, nil
 }
@@ -97,6 +118,13 @@ const (
 	headerCausation = "causation"
 	headerReason    = "reason"
 	headerOutcome   = "outcome"
+
+	headerActor      = "actor"
+	headerRound      = "round"
+	headerDeadline   = "deadline"
+	headerRetryable  = "retryable"
+	headerRetryAfter = "retry-after"
+	headerStatus     = "status"
 
 	// HeaderMoved is on a record that was sent on from a partition that its key
 	// does not belong to. It names that place.
@@ -137,13 +165,32 @@ func HeadersOf(e order.Event) Headers {
 	if e.Outcome != "" {
 		h[headerOutcome] = []byte(e.Outcome)
 	}
+	if e.Actor != "" {
+		h[headerActor] = []byte(cut(e.Actor))
+	}
+	if e.Round > 1 {
+		h[headerRound] = strconv.AppendInt(nil, int64(e.Round), 10)
+	}
+	if !e.Deadline.IsZero() {
+		h[headerDeadline] = e.Deadline.UTC().AppendFormat(nil, time.RFC3339Nano)
+	}
+	if e.Retryable {
+		h[headerRetryable] = []byte("true")
+	}
+	if e.RetryAfter > 0 {
+		h[headerRetryAfter] = []byte(e.RetryAfter.String())
+	}
+	if e.Status != "" {
+		h[headerStatus] = []byte(e.Status)
+	}
 	return h
 }
 
 // Complete adds to a decoded event what its record's headers say, and holds the
 // two and the key against each other. An event without headers is the first
 // attempt at what it says; it happened when its record was written.
-func Complete(e order.Event, key string, h Headers, written time.Time) (order.Event, error) {
+func Complete(e order.Event, key string, headers Headers, written time.Time) (order.Event, error) {
+	h := sent(headers)
 	if key != e.OrderID {
 		return e, fmt.Errorf("the key %q is not the id %q", key, e.OrderID)
 	}
@@ -159,27 +206,28 @@ func Complete(e order.Event, key string, h Headers, written time.Time) (order.Ev
 			return e, fmt.Errorf("the headers have more than %d bytes", maxHeaders)
 		}
 	}
-	if t, sent := h[headerType]; sent && order.Type(t) != e.Type {
+	if t, found := h[headerType]; found && order.Type(t) != e.Type {
 		return e, fmt.Errorf("header %s says %q, the value %q", headerType, t, e.Type)
 	}
-	e.Attempt, e.Time = 1, written
-	if a, sent := h[headerAttempt]; sent {
-		n, err := strconv.Atoi(string(a))
-		if err != nil || n < 1 {
-			return e, fmt.Errorf("header %s is %q: want a number from 1", headerAttempt, a)
+	e.Attempt, e.Round, e.Time = 1, 1, written
+	for name, n := range map[string]*int{headerAttempt: &e.Attempt, headerRound: &e.Round} {
+		if err := h.count(name, n); err != nil {
+			return e, err
 		}
-		e.Attempt = n
 	}
-	if t, sent := h[headerTime]; sent {
-		at, err := time.Parse(time.RFC3339Nano, string(t))
-		if err != nil {
-			return e, fmt.Errorf("header %s is %q: want RFC 3339", headerTime, t)
+	for name, t := range map[string]*time.Time{headerTime: &e.Time, headerDeadline: &e.Deadline} {
+		if err := h.time(name, t); err != nil {
+			return e, err
 		}
-		e.Time = at
 	}
-	if err := instants(&e.Time); err != nil {
-		return e, err
+	if after, found := h[headerRetryAfter]; found {
+		d, err := time.ParseDuration(string(after))
+		if err != nil || d < 0 {
+			return e, fmt.Errorf("header %s is %q: want a duration such as 1.5s", headerRetryAfter, after)
+		}
+		e.RetryAfter = d
 	}
+	e.Retryable = string(h[headerRetryable]) == "true"
 	for _, name := range []string{headerID, headerCausation} {
 		// In a table it would be stored as another id, and known no more.
 		if !utf8.Valid(h[name]) {
@@ -193,11 +241,39 @@ func Complete(e order.Event, key string, h Headers, written time.Time) (order.Ev
 	e.Source = string(h[headerSource])
 	e.Causation = string(h[headerCausation])
 	e.Reason = strings.ToValidUTF8(string(h[headerReason]), "\ufffd")
-	e.Outcome = order.Status(h[headerOutcome])
-	if len(e.ID) > maxID && e.Outcome == "" { // with an outcome it is the saga's, and derived
+	e.Actor = strings.ToValidUTF8(string(h[headerActor]), "\ufffd")
+	e.Outcome, e.Status = order.Status(h[headerOutcome]), order.Status(h[headerStatus])
+	if len(e.ID) > maxID && e.Status == "" { // with a status it is the saga's, and derived
 		return e, fmt.Errorf("header %s has %d bytes; %d are allowed", headerID, len(e.ID), maxID)
 	}
 	return e, nil
+}
+
+// sent are the headers of a record that is read.
+type sent Headers
+
+// count reads a header that must be a number from 1, if it is there.
+func (h sent) count(name string, n *int) error {
+	text, found := h[name]
+	if !found {
+		return nil
+	}
+	v, err := strconv.Atoi(string(text))
+	if err != nil || v < 1 {
+		return fmt.Errorf("header %s is %q: want a number from 1", name, text)
+	}
+	*n = v
+	return nil
+}
+
+// time reads a header that must be a time, if it is there, and turns it to UTC.
+func (h sent) time(name string, t *time.Time) (err error) {
+	if text, found := h[name]; found {
+		if *t, err = time.Parse(time.RFC3339Nano, string(text)); err != nil {
+			return fmt.Errorf("header %s is %q: want RFC 3339", name, text)
+		}
+	}
+	return instants(t)
 }
 
 // cut shortens a reason to what a header may hold, at a character's end.

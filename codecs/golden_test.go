@@ -75,7 +75,7 @@ func at(second int) time.Time { return time.Date(2026, 3, 1, 12, 0, second, 120_
 
 // happy are the six events of an order, as our roles write them.
 func happy(inputs map[order.Step]order.JSON) []order.Event {
-	begin := saga.Begin(saga.Default(), id, inputs, at(1), "edge")
+	begin := saga.Begin(saga.Default(), id, inputs, time.Time{}, at(1), "edge")
 	detail := answered(begin, order.Completed, 2)
 	payment := asked(detail, saga.Request{OrderID: id, Step: order.Payment, Input: inputs[order.Payment]}, 3)
 	paid := answered(payment, order.Completed, 4)

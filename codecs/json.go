@@ -191,3 +191,18 @@ func instants(times ...*time.Time) error {
 	}
 	return nil
 }
+
+// some and orZero turn a time that may be none into a member that may be missing, and back.
+func some(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}

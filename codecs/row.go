@@ -18,6 +18,8 @@ type Row struct{}
 type meta struct {
 	Version   int64        `json:"version"`
 	Status    order.Status `json:"status"`
+	Paused    bool         `json:"paused,omitempty"`
+	StartAt   *time.Time   `json:"startAt,omitempty"`
 	CreatedAt time.Time    `json:"createdAt"`
 	UpdatedAt time.Time    `json:"updatedAt"`
 	Final     order.Step   `json:"final,omitempty"`
@@ -33,6 +35,9 @@ type entry struct {
 	Attempt   int        `json:"attempt"`
 	Causation string     `json:"causation,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
+	Actor     string     `json:"actor,omitempty"`
+
+	Status order.Status `json:"status,omitempty"`
 }
 
 // Encode takes an order.Row, or what it gave for one before, as Encoded.
@@ -45,7 +50,7 @@ func (Row) Encode(value any) ([]byte, error) {
 		return nil, fmt.Errorf("codecs: %T is not an order.Row", value)
 	}
 	m := meta{
-		Version: r.Meta.Version, Status: r.Meta.Status,
+		Version: r.Meta.Version, Status: r.Meta.Status, Paused: r.Meta.Paused, StartAt: some(r.Meta.StartAt),
 		CreatedAt: r.Meta.CreatedAt, UpdatedAt: r.Meta.UpdatedAt,
 		Final: r.Meta.Final, Outcome: r.Meta.Outcome, Parked: r.Meta.Parked,
 		History: make([]entry, len(r.Meta.History)),
@@ -91,13 +96,13 @@ func decodeRow(data []byte) (order.Row, error) {
 	r := order.Row{
 		ID: id, Type: order.Type(t), Outputs: outputsOf(all),
 		Meta: order.Meta{
-			Version: m.Version, Status: m.Status,
+			Version: m.Version, Status: m.Status, Paused: m.Paused, StartAt: orZero(m.StartAt),
 			CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
 			Final: m.Final, Outcome: m.Outcome, Parked: m.Parked,
 			History: make([]order.Entry, len(m.History)),
 		},
 	}
-	if err := instants(&r.Meta.CreatedAt, &r.Meta.UpdatedAt); err != nil {
+	if err := instants(&r.Meta.CreatedAt, &r.Meta.UpdatedAt, &r.Meta.StartAt); err != nil {
 		return order.Row{}, err
 	}
 	for i, e := range m.History {

@@ -3,6 +3,8 @@ package codecs
 import (
 	"bytes"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/goccy/go-json"
 
@@ -13,33 +15,75 @@ import (
 // State is the codec of saga.order's values.
 type State struct{}
 
+// state is a saga.State as it is written. What must be read of every value comes
+// first: see RevisionOf and TimerOf.
 type state struct {
-	Revision   int64                          `json:"revision"`
+	Revision int64 `json:"revision"`
+	Arming   int64 `json:"arming"`
+	Timer    int64 `json:"timer,omitempty"` // the next deadline in microseconds since 1970; derived
+
 	OrderID    string                         `json:"id"`
 	Status     order.Status                   `json:"status"`
-	Definition definition                     `json:"definition"`
+	Paused     bool                           `json:"paused,omitempty"`
+	Unsettled  bool                           `json:"unsettled,omitempty"`
+	Definition json.RawMessage                `json:"definition"`
 	Inputs     map[order.Step]json.RawMessage `json:"inputs,omitempty"`
+	Began      string                         `json:"began,omitempty"`
+	Work       []work                         `json:"work,omitempty"`
 	Open       *open                          `json:"open,omitempty"`
-	End        *end                           `json:"end,omitempty"`
+	Undoing    *undoing                       `json:"undoing,omitempty"`
+	StartAt    *time.Time                     `json:"startAt,omitempty"`
+	Deadline   *time.Time                     `json:"deadline,omitempty"`
+	Rest       duration                       `json:"rest,omitempty"`
+	Words      []word                         `json:"words,omitempty"`
 	Parked     string                         `json:"parked,omitempty"`
 }
 
-type definition struct {
-	Version int          `json:"version"`
-	Steps   []order.Step `json:"steps"`
+type work struct {
+	Effect      saga.Effectiveness `json:"effect,omitempty"`
+	Attempts    int                `json:"attempts,omitempty"`
+	Round       int                `json:"round,omitempty"`
+	Before      int                `json:"before,omitempty"`
+	Undos       int                `json:"undos,omitempty"`
+	UndosBefore int                `json:"undosBefore,omitempty"`
 }
 
 type open struct {
 	Step    order.Step `json:"step"`
+	Undo    bool       `json:"undo,omitempty"`
+	First   int        `json:"first"`
 	Attempt int        `json:"attempt"`
-	Request string     `json:"request"`
+	Request string     `json:"request,omitempty"`
 	Cause   string     `json:"cause,omitempty"`
+	Waiting bool       `json:"waiting,omitempty"`
+	Due     *time.Time `json:"due,omitempty"`
+	Rest    duration   `json:"rest,omitempty"`
 }
 
-type end struct {
+type undoing struct {
 	Outcome order.Status `json:"outcome"`
-	Cause   string       `json:"cause"`
 	Reason  string       `json:"reason,omitempty"`
+}
+
+type word struct {
+	Cause   string       `json:"cause"`
+	Type    order.Type   `json:"type,omitempty"`
+	Status  order.Status `json:"status,omitempty"`
+	Reason  string       `json:"reason,omitempty"`
+	StartAt *time.Time   `json:"startAt,omitempty"`
+}
+
+// duration is written as Go does, 1m30s.
+type duration time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = duration(v)
+	return err
 }
 
 // Encode takes a saga.State, or what it gave for one before, as Encoded.
@@ -51,20 +95,39 @@ func (State) Encode(value any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("codecs: %T is not a saga.State", value)
 	}
-	w := state{Revision: s.Revision, OrderID: s.OrderID, Status: s.Status, Definition: definition(s.Definition), Parked: s.Parked}
+	plan, err := definitions.encode(s.Definition)
+	if err != nil {
+		return nil, fmt.Errorf("codecs: state of %s: %w", s.OrderID, err)
+	}
+	w := state{
+		Revision: s.Revision, Arming: s.Arming, OrderID: s.OrderID, Status: s.Status,
+		Paused: s.Paused, Unsettled: s.Unsettled, Definition: plan, Began: s.Began,
+		StartAt: some(s.StartAt), Deadline: some(s.Deadline), Rest: duration(s.Rest), Parked: s.Parked,
+	}
+	if due, _, isOpen := s.Timer(); isOpen {
+		w.Timer = max(due.UnixMicro(), 1) // 0 is none
+	}
 	if len(s.Inputs) > 0 {
 		w.Inputs = make(map[order.Step]json.RawMessage, len(s.Inputs))
 		for step, in := range s.Inputs {
 			w.Inputs[step] = json.RawMessage(in)
 		}
 	}
-	if s.Open != (saga.Open{}) {
-		o := open(s.Open)
-		w.Open = &o
+	for _, one := range s.Work {
+		w.Work = append(w.Work, work(one))
 	}
-	if s.End != (saga.End{}) {
-		e := end(s.End)
-		w.End = &e
+	if o := s.Open; o != (saga.Open{}) {
+		w.Open = &open{
+			Step: o.Step, Undo: o.Undo, First: o.First, Attempt: o.Attempt, Request: o.Request, Cause: o.Cause,
+			Waiting: o.Waiting, Due: some(o.Due), Rest: duration(o.Rest),
+		}
+	}
+	if s.Undoing != (saga.Undoing{}) {
+		u := undoing(s.Undoing)
+		w.Undoing = &u
+	}
+	for _, one := range s.Words {
+		w.Words = append(w.Words, word{one.Cause, one.Type, one.Status, one.Reason, some(one.StartAt)})
 	}
 	b, err := json.MarshalWithOption(w, json.DisableHTMLEscape()) // an input goes out as it came in
 	if err != nil {
@@ -75,31 +138,62 @@ func (State) Encode(value any) ([]byte, error) {
 
 // Decode gives a saga.State, or Malformed.
 func (State) Decode(data []byte) (any, error) {
-	clean, err := valid(data)
+	s, err := decodeState(data)
 	if err != nil {
 		return Malformed{Raw: data, Err: err}, nil
 	}
+	return s, nil
+}
+
+func decodeState(data []byte) (s saga.State, err error) {
+	clean, err := valid(data)
+	if err != nil {
+		return s, err
+	}
 	var w *state
 	if err := json.Unmarshal(clean, &w); err != nil {
-		return Malformed{Raw: data, Err: err}, nil
+		return s, err
 	}
 	if w == nil {
-		return Malformed{Raw: data, Err: errNotJSON}, nil
+		return s, errNotJSON
 	}
-	s := saga.State{Revision: w.Revision, OrderID: w.OrderID, Status: w.Status, Definition: saga.Definition(w.Definition), Parked: w.Parked}
+	plan, err := definitions.decode(w.Definition)
+	if err != nil {
+		return s, err
+	}
+	s = saga.State{
+		Revision: w.Revision, Arming: w.Arming, OrderID: w.OrderID, Status: w.Status,
+		Paused: w.Paused, Unsettled: w.Unsettled, Definition: plan, Began: w.Began,
+		StartAt: orZero(w.StartAt), Deadline: orZero(w.Deadline), Rest: time.Duration(w.Rest), Parked: w.Parked,
+	}
 	if len(w.Inputs) > 0 {
 		s.Inputs = make(map[order.Step]order.JSON, len(w.Inputs))
 		for step, in := range w.Inputs {
 			s.Inputs[step] = compact(in)
 		}
 	}
-	if w.Open != nil {
-		s.Open = saga.Open(*w.Open)
+	for _, one := range w.Work {
+		s.Work = append(s.Work, saga.Work(one))
 	}
-	if w.End != nil {
-		s.End = saga.End(*w.End)
+	if o := w.Open; o != nil {
+		s.Open = saga.Open{
+			Step: o.Step, Undo: o.Undo, First: o.First, Attempt: o.Attempt, Request: o.Request, Cause: o.Cause,
+			Waiting: o.Waiting, Due: orZero(o.Due), Rest: time.Duration(o.Rest),
+		}
 	}
-	return s, nil
+	if w.Undoing != nil {
+		s.Undoing = saga.Undoing(*w.Undoing)
+	}
+	for _, one := range w.Words {
+		s.Words = append(s.Words, saga.Word{
+			Cause: one.Cause, Type: one.Type, Status: one.Status, Reason: one.Reason, StartAt: orZero(one.StartAt),
+		})
+	}
+	times := []*time.Time{&s.StartAt, &s.Deadline, &s.Open.Due}
+	for i := range s.Words {
+		times = append(times, &s.Words[i].StartAt)
+	}
+	return s, instants(times...)
 }
 
 // RevisionOf gives the revision of an encoded state without reading the rest of it; 0
@@ -110,4 +204,133 @@ func RevisionOf(state []byte) int64 {
 		return 0
 	}
 	return leadingNumber(digits)
+}
+
+// TimerOf gives the next deadline in an encoded state, to the microsecond, and its
+// arming, without reading the rest of it; false for none, and for what is no state.
+func TimerOf(state []byte) (due time.Time, arming int64, open bool) {
+	const before, between = `,"arming":`, `,"timer":`
+	head := state[:min(len(state), 120)]
+	i := bytes.Index(head, []byte(before))
+	if RevisionOf(head) == 0 || i < 0 {
+		return due, 0, false
+	}
+	digits := head[i+len(before):]
+	end := bytes.IndexByte(digits, ',')
+	if end < 0 {
+		return due, 0, false
+	}
+	micros, found := bytes.CutPrefix(digits[end:], []byte(between))
+	if !found {
+		return due, 0, false
+	}
+	return time.UnixMicro(leadingNumber(micros)).UTC(), leadingNumber(digits), true
+}
+
+type definition struct {
+	Version  int      `json:"version"`
+	Deadline duration `json:"deadline,omitempty"`
+	Steps    []step   `json:"steps"`
+}
+
+type step struct {
+	Name         order.Step    `json:"name"`
+	Timeout      duration      `json:"timeout,omitempty"`
+	Retry        *retry        `json:"retry,omitempty"`
+	Compensation *compensation `json:"compensation,omitempty"`
+	Sticks       bool          `json:"sticks,omitempty"`
+}
+
+type compensation struct {
+	Timeout duration `json:"timeout,omitempty"`
+	Retry   *retry   `json:"retry,omitempty"`
+}
+
+type retry struct {
+	Attempts int      `json:"attempts,omitempty"`
+	First    duration `json:"first,omitempty"`
+	Factor   float64  `json:"factor,omitempty"`
+	Cap      duration `json:"cap,omitempty"`
+}
+
+func retryOf(r saga.Retry) *retry {
+	if r == (saga.Retry{}) {
+		return nil
+	}
+	return &retry{r.Attempts, duration(r.First), r.Factor, duration(r.Cap)}
+}
+
+func (r *retry) value() saga.Retry {
+	if r == nil {
+		return saga.Retry{}
+	}
+	return saga.Retry{Attempts: r.Attempts, First: time.Duration(r.First), Factor: r.Factor, Cap: time.Duration(r.Cap)}
+}
+
+func encodeDefinition(d saga.Definition) ([]byte, error) {
+	w := definition{Version: d.Version, Deadline: duration(d.Deadline), Steps: make([]step, len(d.Steps))}
+	for i, s := range d.Steps {
+		w.Steps[i] = step{Name: s.Name, Timeout: duration(s.Timeout), Retry: retryOf(s.Retry), Sticks: s.Sticks}
+		if c := s.Compensation; c.Possible {
+			w.Steps[i].Compensation = &compensation{duration(c.Timeout), retryOf(c.Retry)}
+		}
+	}
+	return json.Marshal(w)
+}
+
+func decodeDefinition(data []byte) (saga.Definition, error) {
+	var w definition
+	if err := json.Unmarshal(data, &w); err != nil {
+		return saga.Definition{}, fmt.Errorf("member \"definition\": %w", err)
+	}
+	d := saga.Definition{Version: w.Version, Deadline: time.Duration(w.Deadline)}
+	for _, s := range w.Steps {
+		one := saga.Step{Name: s.Name, Timeout: time.Duration(s.Timeout), Retry: s.Retry.value(), Sticks: s.Sticks}
+		if c := s.Compensation; c != nil {
+			one.Compensation = saga.Compensation{Possible: true, Timeout: time.Duration(c.Timeout), Retry: c.Retry.value()}
+		}
+		d.Steps = append(d.Steps, one)
+	}
+	return d, nil
+}
+
+// definitions remembers the plan that was read or written last. Each state holds a
+// snapshot of one, hardly any of another, and reading it each time would cost more than
+// the rest of the state.
+var definitions lastDefinition
+
+type lastDefinition struct {
+	mu      sync.Mutex
+	encoded []byte
+	value   saga.Definition
+}
+
+func (l *lastDefinition) encode(d saga.Definition) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.encoded != nil && l.value.Equal(d) {
+		return l.encoded, nil
+	}
+	b, err := encodeDefinition(d)
+	if err != nil {
+		return nil, err
+	}
+	l.encoded, l.value = b, d
+	return b, nil
+}
+
+func (l *lastDefinition) decode(data []byte) (saga.Definition, error) {
+	if len(data) == 0 {
+		return saga.Definition{}, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if bytes.Equal(l.encoded, data) {
+		return l.value, nil
+	}
+	d, err := decodeDefinition(data)
+	if err == nil {
+		l.encoded, l.value = bytes.Clone(data), d
+	}
+	return d, err
 }

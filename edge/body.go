@@ -65,7 +65,7 @@ func (e *edge) inputsOf(body []byte) (map[order.Step]order.JSON, error) {
 	}
 	known := make(map[string]order.Step, len(e.Definition.Steps))
 	var names []string
-	for _, s := range e.Definition.Steps {
+	for _, s := range e.Definition.Names() {
 		known[codecs.Member(s)] = s
 		names = append(names, codecs.Member(s))
 	}

@@ -90,7 +90,7 @@ func (e *edge) accept(w http.ResponseWriter, r *http.Request, inputs map[order.S
 	// A client that goes away does not take its command back.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), emitTime)
 	defer cancel()
-	if err := e.Emit(ctx, saga.Begin(e.Definition, id, inputs, now(), source)); err != nil {
+	if err := e.Emit(ctx, saga.Begin(e.Definition, id, inputs, time.Time{}, now(), source)); err != nil {
 		e.Health.Logger.Error("the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
 		return "", &order.Error{
 			Kind:   order.Unavailable,

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,7 @@ func (e *edge) query(w http.ResponseWriter, r *http.Request) error {
 // history is what happened to an order, when and why.
 type history struct {
 	ID        string       `json:"id"`
-	Status    order.Status `json:"status"`
+	Status    order.Status `json:"status"` // as entries have it
 	Version   int64        `json:"version"`
 	CreatedAt time.Time    `json:"createdAt"`
 	UpdatedAt time.Time    `json:"updatedAt"`
@@ -58,7 +59,11 @@ type entry struct {
 	Time      time.Time  `json:"time"`
 	Attempt   int        `json:"attempt"`
 	Causation string     `json:"causation,omitempty"`
+	Actor     string     `json:"actor,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
+
+	Before order.Status `json:"before"` // empty before the first event
+	After  order.Status `json:"after"`
 }
 
 // history shows what happened to an order: GET /query/{id}/history.
@@ -69,11 +74,16 @@ func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
 	}
 	m := row.Meta
 	h := history{
-		ID: row.ID, Status: m.Status, Version: m.Version, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
+		ID: row.ID, Status: m.Shown(), Version: m.Version, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
 		Parked: m.Parked, History: make([]entry, len(m.History)),
 	}
+	var status order.Status
 	for i, one := range m.History {
-		h.History[i] = entry(one)
+		h.History[i] = entry{
+			ID: one.ID, Type: one.Type, Time: one.Time, Attempt: one.Attempt, Causation: one.Causation,
+			Actor: one.Actor, Reason: one.Reason, Before: status, After: cmp.Or(one.Status, status),
+		}
+		status = h.History[i].After
 	}
 	body, err := json.Marshal(h)
 	if err != nil {

@@ -34,21 +34,34 @@ type Config struct {
 	DataDir  string       // see stream.Config
 	Listener net.Listener // health and metrics of any role, and the edge; the node closes it
 
-	Definition saga.Definition        // zero: the seed's
-	Registry   *prometheus.Registry   // nil: a new one
-	Logger     *slog.Logger           // nil: silent
-	Stored     func(order.Row)        // if set, told each row that the read store has acknowledged
-	Updated    func(order.Row)        // if set, told each row that reaches a local table, which is kept for it
-	Worker     processors.Participant // nil: Echo
+	Definition saga.Definition // zero: the seed's
+	// Participants do the work of the steps. A step that is not in it is another
+	// service's, which hears and answers on the log. Nil: Echo does all.
+	Participants map[order.Step]processors.Participant
+
+	Registry *prometheus.Registry // nil: a new one
+	Logger   *slog.Logger         // nil: silent
+	Stored   func(order.Row)      // if set, told each row that the read store has acknowledged
+	Updated  func(order.Row)      // if set, told each row that reaches a local table, which is kept for it
 }
 
 // AllRoles lists the roles for a definition: the workers are its steps.
 func AllRoles(d saga.Definition) []string {
 	roles := []string{RoleEdge}
-	for _, s := range d.Steps {
+	for _, s := range d.Names() {
 		roles = append(roles, processors.RoleOf(s))
 	}
 	return append(roles, processors.RoleSaga, processors.RoleAggregate, views.RoleSink)
+}
+
+// external lists the workers' roles that another service plays.
+func (c Config) external() (roles []string) {
+	for _, s := range c.Definition.Names() {
+		if c.Participants[s] == nil {
+			roles = append(roles, processors.RoleOf(s))
+		}
+	}
+	return roles
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -58,14 +71,23 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.Definition.Validate(); err != nil {
 		return c, err
 	}
-	known := AllRoles(c.Definition)
+	if c.Participants == nil {
+		c.Participants = map[order.Step]processors.Participant{}
+		for _, s := range c.Definition.Names() {
+			c.Participants[s] = processors.Echo{}
+		}
+	}
+	known, external := AllRoles(c.Definition), c.external()
 	if taken := repeated(append(slices.Clone(known), processors.GroupView, views.RoleTable)); taken != "" {
 		return c, fmt.Errorf("a step's role would be %s, which is another's name", taken)
 	}
 	if len(c.Roles) == 0 {
-		c.Roles = known
+		c.Roles = slices.DeleteFunc(slices.Clone(known), func(r string) bool { return slices.Contains(external, r) })
 	}
 	for _, r := range c.Roles {
+		if slices.Contains(external, r) {
+			return c, fmt.Errorf("the role %s is another service's: its step has no participant here", r)
+		}
 		if !slices.Contains(known, r) {
 			return c, fmt.Errorf("unknown role %q; the roles are %s", r, strings.Join(known, ", "))
 		}
@@ -88,9 +110,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.Worker == nil {
-		c.Worker = processors.Echo{}
 	}
 	return c, nil
 }

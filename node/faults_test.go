@@ -403,7 +403,7 @@ func TestANodeEndsThoughItsBrokerIsAway(t *testing.T) {
 	w.broker.Close()
 	nobodyWaits, cancel := context.WithCancel(t.Context())
 	cancel()
-	e := saga.Begin(saga.Default(), edge.NewID(), nil, time.Now(), "test")
+	e := saga.Begin(saga.Default(), edge.NewID(), nil, time.Time{}, time.Now(), "test")
 	if err := n.Emit(nobodyWaits, e); !errors.Is(err, context.Canceled) {
 		t.Fatalf("emitting gives %v", err)
 	}

@@ -100,9 +100,9 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	if c.has(processors.RoleSaga) {
 		n.processor(ctx, processors.Saga(shells, c.Definition, saga.Decide))
 	}
-	for _, s := range c.Definition.Steps {
-		if c.has(processors.RoleOf(s)) {
-			n.processor(ctx, processors.Worker(shells, s, c.Worker))
+	for _, s := range c.Definition.Names() {
+		if p := c.Participants[s]; p != nil && c.has(processors.RoleOf(s)) {
+			n.processor(ctx, processors.Worker(shells, s, p))
 		}
 	}
 	if c.needsTable() {

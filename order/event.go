@@ -26,7 +26,23 @@ const (
 	Requested Phase = "REQUESTED"
 	Completed Phase = "COMPLETED"
 	Failed    Phase = "FAILED"
+	TimedOut  Phase = "TIMED_OUT"
+	Skipped   Phase = "SKIPPED" // by an operator, who vouches for it
+
+	CompensationRequested Phase = "COMPENSATION_REQUESTED"
+	Compensated           Phase = "COMPENSATED"
+	CompensationFailed    Phase = "COMPENSATION_FAILED"
+	CompensationTimedOut  Phase = "COMPENSATION_TIMED_OUT"
+	CompensationSkipped   Phase = "COMPENSATION_SKIPPED"
 )
+
+// Phases lists all phases of a step.
+func Phases() []Phase {
+	return []Phase{
+		Requested, Completed, Failed, TimedOut, Skipped,
+		CompensationRequested, Compensated, CompensationFailed, CompensationTimedOut, CompensationSkipped,
+	}
+}
 
 // Type is the type of an event, such as PAYMENT_COMPLETED.
 type Type string
@@ -41,15 +57,82 @@ func (t Type) Split() (Step, Phase, bool) {
 	if !found || !ValidStep(step) {
 		return "", "", false
 	}
-	switch p := Phase(phase); p {
-	case Requested, Completed, Failed:
+	if p := Phase(phase); slices.Contains(phases, p) {
 		return Step(step), p, true
 	}
 	return "", "", false
 }
 
+var phases = Phases()
+
+// The types of events that tell of an order as a whole.
+const (
+	OrderScheduled       Type = "ORDER_SCHEDULED" // begins an order, too
+	OrderExpired         Type = "ORDER_EXPIRED"   // its deadline has passed
+	OrderPaused          Type = "ORDER_PAUSED"
+	OrderResumed         Type = "ORDER_RESUMED"
+	OrderStuck           Type = "ORDER_STUCK"
+	OrderFinished        Type = "ORDER_FINISHED" // completed, but not by the straight way
+	OrderFailed          Type = "ORDER_FAILED"   // as an end it has a status; else it is the step ORDER's
+	OrderCancelled       Type = "ORDER_CANCELLED"
+	OrderCommandRejected Type = "ORDER_COMMAND_REJECTED"
+)
+
+// Answers lists the types that tell of an order as a whole.
+func Answers() []Type {
+	return []Type{
+		OrderScheduled, OrderExpired, OrderPaused, OrderResumed, OrderStuck, OrderFinished, OrderFailed,
+		OrderCancelled, OrderCommandRejected,
+	}
+}
+
+// Command is what an operator may ask of an order.
+type Command string
+
+// The commands to an order that exists.
+const (
+	Pause    Command = "pause"
+	Resume   Command = "resume"
+	Cancel   Command = "cancel"
+	Retry    Command = "retry"
+	Skip     Command = "skip"
+	Schedule Command = "schedule"
+)
+
+// Commands lists all commands.
+func Commands() []Command { return []Command{Pause, Resume, Cancel, Retry, Skip, Schedule} }
+
+// Type is the type of the event that carries the command.
+func (c Command) Type() Type { return Type("ORDER_" + strings.ToUpper(string(c)) + "_REQUESTED") }
+
+var commandOf = func() map[Type]Command {
+	all := map[Type]Command{}
+	for _, c := range Commands() {
+		all[c.Type()] = c
+	}
+	return all
+}()
+
+// Command is the command that an event of this type carries; false for none.
+func (t Type) Command() (Command, bool) {
+	c, ok := commandOf[t]
+	return c, ok
+}
+
+// Unsettles reports whether an event of the type may keep the order from ending by
+// its last step's completion alone. From the first such event on the saga tells the
+// order's end by an event of its own, and until then there is none: a completion and
+// a cancel command, say, then mean the same to all who read them in the log's order.
+func (t Type) Unsettles() bool {
+	if _, ok := t.Command(); ok || t == OrderExpired {
+		return true
+	}
+	_, phase, ok := t.Split()
+	return ok && (phase == Failed || phase == TimedOut)
+}
+
 // reserved are the names that a step would share with another member of a row.
-var reserved = []string{"ID", "TYPE", "DETAIL", "INPUTS", "EVENTS", "META"}
+var reserved = []string{"ID", "TYPE", "DETAIL", "INPUTS", "OUTPUT", "EVENTS", "META"}
 
 // ValidStep reports whether name can be a step's: letters A-Z and digits, a
 // letter first, and no name that a row's other members have.
@@ -69,37 +152,66 @@ func ValidStep(name string) bool {
 // Status says where an order stands as a whole.
 type Status string
 
-// An order is running until an event gives it its outcome.
+// The statuses. The last three are ends; but a failed or cancelled order is compensated
+// once more if a step turns out to have taken effect after all.
 const (
-	StatusRunning   Status = "running"
-	StatusCompleted Status = "completed"
-	StatusFailed    Status = "failed"
+	StatusUnknown      Status = "unknown" // events name the order, and nothing began it
+	StatusScheduled    Status = "scheduled"
+	StatusRunning      Status = "running"
+	StatusCompensating Status = "compensating"
+	StatusStuck        Status = "stuck" // until an operator says what to do
+	StatusCompleted    Status = "completed"
+	StatusFailed       Status = "failed"
+	StatusCancelled    Status = "cancelled"
+
+	// StatusPaused is shown instead of one that is no end, while the order is paused.
+	StatusPaused Status = "paused"
 )
 
-// Ended reports whether the status is an outcome, after which nothing more is done.
-func (s Status) Ended() bool { return s == StatusCompleted || s == StatusFailed }
+// Statuses lists all statuses that a row can show.
+func Statuses() []Status {
+	return []Status{
+		StatusUnknown, StatusScheduled, StatusRunning, StatusPaused, StatusCompensating, StatusStuck,
+		StatusCompleted, StatusFailed, StatusCancelled,
+	}
+}
+
+// Ended reports whether the status is an end, after which nothing more is to be done.
+func (s Status) Ended() bool {
+	return s == StatusCompleted || s == StatusFailed || s == StatusCancelled
+}
 
 // JSON is a JSON value that the domain carries and never looks into.
 type JSON []byte
 
-// Event is a fact of the log. The first four fields are its body and are there
-// on every event; the others travel as headers, and a producer that sends none
-// gives an event that is just as valid.
+// Event is a fact of the log. The first fields are its body; the others travel as
+// headers, and a producer that sends none gives an event that is just as valid.
 type Event struct {
 	OrderID string
 	Type    Type
 	Outputs map[Step]JSON // what a completed step produced, under its name
 	Inputs  map[Step]JSON // what a client sent along for a step; on requests
+	Output  JSON          // what an operator supplies for a step that is skipped
+	StartAt time.Time     // when a scheduled order begins; zero on any other event
 
 	ID        string    // the same for every copy of this event, see [EventID]
 	Time      time.Time // when it happened, by its producer's clock
 	Source    string    // which role said so
-	Attempt   int       // of the step, from 1
-	Causation string    // id of the event that led to this one; may be empty
-	Reason    string    // why, on a failure
-	// Outcome is the order's, once this event has come true: at once on an event
-	// that ends the order, with the step's completion on a request. By it the fold
-	// knows the end of an order without knowing the steps.
+	Actor     string    // who asked for it; empty where nobody did
+	Attempt   int       // of the step, from 1; never begins again
+	Round     int       // of the step, from 1; all attempts of one are the same piece of work
+	Causation string    // id of the event or timer that led to this one; may be empty
+	Reason    string    // why, on a failure or a command
+	Deadline  time.Time // of a request: nobody begins on it afterwards; zero for none
+	// Retryable says of a failure that another attempt may go better, and that this one
+	// may have taken effect; RetryAfter is the least wait before it.
+	Retryable  bool
+	RetryAfter time.Duration
+	// Status is where the order stands with this event, by the saga's word; empty on
+	// all that others say.
+	Status Status
+	// Outcome is the order's once the step that is requested has completed. By it the
+	// fold knows the end of an order without knowing the steps.
 	Outcome Status
 }
 

@@ -19,7 +19,9 @@ type Meta struct {
 	// Version is the row's revision: raised by one at every change, so that of
 	// two copies of a row the newer is known by it alone.
 	Version   int64
-	Status    Status
+	Status    Status    // beneath a pause; see Shown
+	Paused    bool      // never of an order that has ended
+	StartAt   time.Time // when a scheduled order begins, or began; zero for any other
 	CreatedAt time.Time // of the first event
 	UpdatedAt time.Time // of the latest event; never goes back
 	// Final is the step whose completion gives the order the outcome Outcome.
@@ -31,6 +33,14 @@ type Meta struct {
 	History []Entry
 }
 
+// Shown is the status as people ask for it: paused, if the order is.
+func (m Meta) Shown() Status {
+	if m.Paused {
+		return StatusPaused
+	}
+	return m.Status
+}
+
 // Entry is one event of a row's history.
 type Entry struct {
 	ID        string
@@ -39,6 +49,8 @@ type Entry struct {
 	Attempt   int
 	Causation string
 	Reason    string
+	Actor     string
+	Status    Status // that the row has shown from this event on; empty if it did before
 }
 
 // Holds reports whether the event with this id is already part of the row.
@@ -62,10 +74,11 @@ func Fold(r Row, e Event) Row {
 	if r.Holds(e.ID) {
 		return r
 	}
+	shown := r.Meta.Shown()
 	if len(r.Meta.History) == 0 { // the row may be there already: parked before its first event
 		r.ID = e.OrderID
-		r.Meta.Status = StatusRunning
 		r.Meta.CreatedAt = e.Time
+		shown = ""
 	}
 	r.Type = e.Type
 	r.Meta.Version++
@@ -74,38 +87,87 @@ func Fold(r Row, e Event) Row {
 	}
 	r.Meta.History = append(slices.Clip(r.Meta.History), Entry{
 		ID: e.ID, Type: e.Type, Time: e.Time,
-		Attempt: e.Attempt, Causation: e.Causation, Reason: e.Reason,
+		Attempt: e.Attempt, Causation: e.Causation, Reason: e.Reason, Actor: e.Actor,
 	})
-	return r.advance(e)
+	r = r.advance(e)
+	if now := r.Meta.Shown(); now != shown {
+		r.Meta.History[len(r.Meta.History)-1].Status = now
+	}
+	return r
 }
 
 // advance applies what the event means for the order as a whole.
 func (r Row) advance(e Event) Row {
 	step, phase, ok := e.Type.Split()
-	if ok && phase == Completed {
-		if out, sent := e.Outputs[step]; sent {
-			r.Outputs = maps.Clone(r.Outputs)
-			if r.Outputs == nil {
-				r.Outputs = make(map[Step]JSON, 1)
-			}
-			r.Outputs[step] = out
+	if out, sent := e.Outputs[step]; sent && (phase == Completed || phase == Skipped) {
+		r.Outputs = maps.Clone(r.Outputs)
+		if r.Outputs == nil {
+			r.Outputs = make(map[Step]JSON, 1)
 		}
+		r.Outputs[step] = out
+	}
+	if e.Type == OrderScheduled {
+		r.Meta.StartAt = e.StartAt
+	}
+	r.Meta.Status = r.status(e, ok)
+	if ok && phase == Requested && e.Outcome.Ended() {
+		r.Meta.Final, r.Meta.Outcome = step, e.Outcome
+	}
+	if r.completes(step, phase) {
+		r.Meta.Status = r.Meta.Outcome
 	}
 	switch {
-	case r.Meta.Status.Ended():
-	case ok && phase == Requested && e.Outcome.Ended():
-		r.Meta.Final, r.Meta.Outcome = step, e.Outcome
-		if slices.Contains(r.Events(), TypeOf(step, Completed)) {
-			// A foreign producer said so too early. The worker will say it again
-			// under the same id, and that changes nothing any more.
-			r.Meta.Status = e.Outcome
-		}
-	case ok && phase == Completed && step == r.Meta.Final:
-		r.Meta.Status = r.Meta.Outcome
-	case e.Outcome.Ended():
-		r.Meta.Status = e.Outcome
+	case r.Meta.Status.Ended(), e.Type == OrderResumed:
+		r.Meta.Paused = false
+	case e.Type == OrderPaused:
+		r.Meta.Paused = true
 	}
 	return r
+}
+
+// status is the row's after an event: the saga's word, if it says one, and else what
+// begins an order. Nothing changes a completed order.
+func (r Row) status(e Event, step bool) Status {
+	begun := r.Meta.Status != "" && r.Meta.Status != StatusUnknown
+	switch {
+	case r.Meta.Status == StatusCompleted:
+		return StatusCompleted
+	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused:
+		return e.Status
+	case begun:
+		return r.Meta.Status
+	case e.Type == OrderScheduled:
+		return StatusScheduled
+	case step:
+		return StatusRunning
+	}
+	return StatusUnknown
+}
+
+var statuses = Statuses()
+
+// completes reports whether with the event that the history ends with the last step
+// is done, in answer to its request, and nothing on the way asks for the saga's word.
+func (r Row) completes(step Step, phase Phase) bool {
+	if step == "" || step != r.Meta.Final || phase != Completed && phase != Requested || r.Meta.Status.Ended() {
+		return false
+	}
+	done, requests := false, make([]string, 0, 1)
+	for _, e := range r.Meta.History {
+		if e.Type.Unsettles() {
+			return false
+		}
+		if e.Type == TypeOf(step, Requested) {
+			requests = append(requests, e.ID)
+		}
+	}
+	// A foreign producer may say so before it is asked. The worker will say it again
+	// under the same id, and that changes nothing any more.
+	for _, e := range r.Meta.History {
+		done = done || e.Type == TypeOf(step, Completed) &&
+			(e.Causation == "" || slices.Contains(requests, e.Causation))
+	}
+	return done
 }
 
 // Park marks the row as waiting for an operator and says why. It is a change
@@ -116,7 +178,7 @@ func Park(r Row, orderID, reason string) Row {
 	}
 	r.ID = orderID
 	if r.Meta.Status == "" {
-		r.Meta.Status = StatusRunning
+		r.Meta.Status = StatusUnknown
 	}
 	r.Meta.Parked = reason
 	r.Meta.Version++

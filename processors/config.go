@@ -47,10 +47,16 @@ type Figures struct {
 // lead to are counted together, lest a foreign producer make up series.
 func NewFigures(reg prometheus.Registerer, d saga.Definition) *Figures {
 	f := &Figures{types: map[order.Type]bool{}}
-	for _, s := range d.Steps {
-		for _, p := range []order.Phase{order.Requested, order.Completed, order.Failed} {
+	for _, s := range d.Names() {
+		for _, p := range order.Phases() {
 			f.types[order.TypeOf(s, p)] = true
 		}
+	}
+	for _, c := range order.Commands() {
+		f.types[c.Type()] = true
+	}
+	for _, t := range order.Answers() {
+		f.types[t] = true
 	}
 	f.events = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
 		Name: "simplecqrs_events_total",

@@ -7,9 +7,12 @@ import (
 	"simplecqrs/order"
 )
 
-// Echo is the seed's participant: it does nothing, and answers with the order's
-// id and the type of the completion.
+// Echo is the seed's participant: it does nothing, answers with the order's id and
+// the type of the completion, and has nothing to undo.
 type Echo struct{}
+
+// Undo implements Participant.
+func (Echo) Undo(context.Context, Request) error { return nil }
 
 // Do implements Participant.
 func (Echo) Do(_ context.Context, r Request) (order.JSON, error) {

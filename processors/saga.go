@@ -28,9 +28,11 @@ func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
 			goka.Input(codecs.StoreOrder, codecs.Bytes{}, s.handle),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}),
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
+			goka.Loop(codecs.Bytes{}, s.timer),
 			goka.Persist(codecs.State{}),
 		),
 		Version: codecs.RevisionOf,
+		Timers:  &stream.Timers{Of: codecs.TimerOf, Record: timerRecord},
 		Filter:  filter(s.wants),
 	}
 }
@@ -42,22 +44,52 @@ type orchestrator struct {
 	decide     Decide
 }
 
-// wants reports whether an event of the type can be an input.
-func (orchestrator) wants(t order.Type) bool {
-	_, phase, ok := t.Split()
-	return ok && (phase != order.Requested || t == order.TypeOf(order.Detail, order.Requested))
+// timerRecord is what the saga is sent when a deadline has passed.
+func timerRecord(_ string, arming int64) []byte {
+	value, err := codecs.Timer{}.Encode(arming)
+	if err != nil {
+		panic(err) // an int64 is what it takes
+	}
+	return value
 }
 
+// wants reports whether an event of the type can be an input.
+func (orchestrator) wants(t order.Type) bool { return saga.Hears(t) }
+
+// handle hears an event.
 func (s orchestrator) handle(ctx goka.Context, msg any) {
 	e, ok := s.event(ctx, msg)
 	if !ok {
 		return
 	}
-	in, ok := saga.InputOf(e, s.definition, s.config.now())
-	if !ok {
-		return
+	if in, ok := saga.InputOf(e, s.definition, s.config.now()); ok {
+		s.hear(ctx, msg.([]byte), in)
 	}
-	value := msg.([]byte)
+}
+
+// timer hears that a deadline has passed.
+func (s orchestrator) timer(ctx goka.Context, msg any) {
+	value, _ := msg.([]byte) // nil for a tombstone
+	decoded, err := codecs.Timer{}.Decode(value)
+	if err != nil {
+		panic(err) // a codec gives Malformed instead
+	}
+	switch t := decoded.(type) {
+	case codecs.Malformed:
+		s.letter(ctx, value, t.Err)
+	case int64:
+		if stream.Partition(ctx.Key(), s.partitions) != ctx.Partition() {
+			return // not from the saga: its own lie where they belong
+		}
+		s.hear(ctx, value, saga.DeadlinePassed{
+			Heard:  saga.Heard{OrderID: ctx.Key(), ID: saga.TimerID(ctx.Key(), t), At: s.config.now()},
+			Arming: t,
+		})
+	}
+}
+
+// hear decides on an input, stores the state and emits what is owed.
+func (s orchestrator) hear(ctx goka.Context, value []byte, in saga.Input) {
 	state, err := stored[saga.State](ctx)
 	if err != nil {
 		s.letter(ctx, value, err)
@@ -70,14 +102,14 @@ func (s orchestrator) handle(ctx goka.Context, msg any) {
 	if err != nil { // also of the parked event itself, if it comes again: its letter is the same
 		s.letter(ctx, value, err)
 		if state.Parked == "" {
-			state.OrderID, state.Parked = e.OrderID, clip(err.Error())
+			state.OrderID, state.Parked = ctx.Key(), clip(err.Error())
 			state.Revision++
 		}
 		ctx.SetValue(state)
 		return
 	}
-	if decision.state.Status == "" {
-		return // an answer for an order that was never requested
+	if decision.state.Revision == 0 {
+		return // it says nothing of an order that is there
 	}
 	ctx.SetValue(decision.encoded)
 	for _, owed := range decision.owed {

@@ -3,6 +3,7 @@ package processors
 import (
 	"maps"
 	"strconv"
+	"time"
 
 	"github.com/lovoo/goka"
 
@@ -18,8 +19,11 @@ const (
 	groupSaga = "saga"
 )
 
-// The suffix is global in goka and must be set before any group is defined.
-func init() { goka.SetTableSuffix(".order") }
+// The suffixes are global in goka and must be set before any group is defined.
+func init() {
+	goka.SetTableSuffix(".order")
+	goka.SetLoopSuffix(".timers")
+}
 
 // The largest record that each topic takes, in bytes. A letter is the record that
 // it tells of and more headers, so deadletter.order takes the most.
@@ -27,6 +31,7 @@ const (
 	maxStored     = 1 << 20
 	maxRow        = 2 << 20
 	maxLetter     = 3 << 20
+	maxTimer      = 64 << 10
 	recordMargin  = 64 << 10 // for the key, the headers and the batch around a value
 	maxRowValue   = maxRow - recordMargin
 	maxStateValue = maxStored - recordMargin
@@ -35,6 +40,7 @@ const (
 var maxRecord = map[string]int32{
 	codecs.StoreOrder:      maxStored,
 	codecs.SagaOrder:       maxStored,
+	codecs.SagaTimers:      maxTimer,
 	codecs.ViewOrder:       maxRow,
 	codecs.DeadletterOrder: maxLetter,
 }
@@ -66,6 +72,14 @@ func Topics(partitions int32, replication int16) []stream.Topic {
 		topic(codecs.StoreOrder, "delete"),
 		topic(codecs.ViewOrder, "compact"),
 		topic(codecs.SagaOrder, "compact"),
+		timers(topic(codecs.SagaTimers, "delete")),
 		topic(codecs.DeadletterOrder, "delete"),
 	}
+}
+
+// timers lets go of timers that have passed. Whoever takes over a partition sends
+// those again that are still open, so it need not keep them for long.
+func timers(t stream.Topic) stream.Topic {
+	t.Config["retention.ms"] = strconv.FormatInt((7 * 24 * time.Hour).Milliseconds(), 10)
+	return t
 }

@@ -1,10 +1,14 @@
 package processors
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
+	"time"
 
 	"github.com/lovoo/goka"
 
@@ -13,14 +17,19 @@ import (
 	"simplecqrs/stream"
 )
 
-// Participant does the work of a step. It may be asked for the same work more
-// than once and must then give the same answer, without doing it again.
+// Participant does the work of a step, and undoes it. It may be asked for the same
+// piece of work more than once and must then give the same answer, without doing it
+// again; see [Request.Key]. The context ends with the request's deadline and not with
+// the worker, which finishes what it has begun.
 type Participant interface {
-	// Do gives what the work produced, as JSON. A *Declined fails the step for
-	// good; any other error says that the request could not be handled at all. The
-	// context does not end with the worker, which finishes what it has begun: Do
-	// bounds its own time, and the partition waits for it.
+	// Do gives what the work produced, as JSON. A *Declined says that it was not done
+	// and will not be; a *Failed, and any other error, that it may have been done and
+	// that another attempt may tell.
 	Do(ctx context.Context, r Request) (order.JSON, error)
+	// Undo undoes what Do did under the same key, whether or not it is known to have
+	// done anything, and sees to it that a Do which comes later is refused. Its errors are
+	// those of Do.
+	Undo(ctx context.Context, r Request) error
 }
 
 // Request asks a participant for the work of a step.
@@ -28,13 +37,25 @@ type Request struct {
 	OrderID string
 	Step    order.Step
 	Attempt int        // from 1
+	Round   int        // from 1; only an operator's retry begins another
 	Input   order.JSON // what the client sent along for the step; nil for nothing
 }
 
-// Declined is a participant's refusal.
+// Key names the piece of work: the same for all attempts of a round, and for its undoing.
+func (r Request) Key() string { return fmt.Sprintf("%s/%s/%d", r.OrderID, r.Step, r.Round) }
+
+// Declined is a participant's refusal: nothing was done.
 type Declined struct{ Reason string }
 
 func (d *Declined) Error() string { return "declined: " + d.Reason }
+
+// Failed is an attempt that may or may not have done its work.
+type Failed struct {
+	Reason     string
+	RetryAfter time.Duration // the least wait before another; 0: as the plan has it
+}
+
+func (f *Failed) Error() string { return f.Reason }
 
 // RoleOf names the worker's role of a step.
 func RoleOf(s order.Step) string { return strings.ToLower(string(s)) }
@@ -61,12 +82,17 @@ type worker struct {
 	participant Participant
 }
 
-func (w worker) wants(t order.Type) bool { return t == order.TypeOf(w.step, order.Requested) }
+func (w worker) wants(t order.Type) bool {
+	return t == order.TypeOf(w.step, order.Requested) || t == order.TypeOf(w.step, order.CompensationRequested)
+}
 
 func (w worker) handle(ctx goka.Context, msg any) {
 	e, ok := w.event(ctx, msg)
 	if !ok || !w.wants(e.Type) {
 		return
+	}
+	if !e.Deadline.IsZero() && !w.config.now().Before(e.Deadline) {
+		return // the saga has given it up, or is about to
 	}
 	answer, err := w.answer(context.WithoutCancel(ctx.Context()), e)
 	if err != nil {
@@ -79,14 +105,29 @@ func (w worker) handle(ctx goka.Context, msg any) {
 // answer has the work done. The same request always gives an answer with the
 // same id, by which its readers know the copy.
 func (w worker) answer(ctx context.Context, request order.Event) (emission, error) {
+	if !request.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, request.Deadline)
+		defer cancel()
+	}
+	asked := Request{
+		OrderID: request.OrderID, Step: w.step, Attempt: request.Attempt, Round: request.Round, Input: request.Inputs[w.step],
+	}
+	_, phase, _ := request.Type.Split()
+	undo := phase == order.CompensationRequested
 	type outcome struct {
 		output order.JSON
 		err    error
 	}
 	done, err := guarded(func() (o outcome) {
-		o.output, o.err = w.participant.Do(ctx, Request{
-			OrderID: request.OrderID, Step: w.step, Attempt: request.Attempt, Input: request.Inputs[w.step],
-		})
+		if undo {
+			o.err = w.participant.Undo(ctx, asked)
+			return o
+		}
+		o.output, o.err = w.participant.Do(ctx, asked)
+		if o.err == nil {
+			o.err = sound(o.output)
+		}
 		return o
 	})
 	if err != nil {
@@ -94,20 +135,75 @@ func (w worker) answer(ctx context.Context, request order.Event) (emission, erro
 	}
 	e := order.Event{
 		OrderID: request.OrderID, Time: w.config.now(), Source: w.role,
-		Attempt: request.Attempt, Causation: request.ID,
+		Attempt: request.Attempt, Round: request.Round, Causation: request.ID,
 	}
-	var declined *Declined
-	switch {
-	case done.err == nil && !json.Valid(done.output):
-		return emission{}, errors.New("the participant's output is no JSON")
-	case done.err == nil:
-		e.Type = order.TypeOf(w.step, order.Completed)
-		e.Outputs = map[order.Step]order.JSON{w.step: done.output}
-	case errors.As(done.err, &declined):
-		e.Type, e.Reason = order.TypeOf(w.step, order.Failed), declined.Reason
-	default:
-		return emission{}, done.err
+	completed, failed := order.Completed, order.Failed
+	if undo {
+		completed, failed = order.Compensated, order.CompensationFailed
+	}
+	if done.err == nil {
+		e.Type = order.TypeOf(w.step, completed)
+		if !undo {
+			e.Outputs = map[order.Step]order.JSON{w.step: done.output}
+		}
+	} else {
+		e.Type = order.TypeOf(w.step, failed)
+		e.Reason, e.Retryable, e.RetryAfter = failureOf(done.err)
 	}
 	e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
 	return emissionOf(e)
+}
+
+// failureOf says how an attempt went wrong. Only a participant's own word makes it
+// certain that nothing was done.
+func failureOf(err error) (reason string, retryable bool, after time.Duration) {
+	var declined *Declined
+	if errors.As(err, &declined) {
+		return declined.Reason, false, 0
+	}
+	var failed *Failed
+	if errors.As(err, &failed) {
+		after = failed.RetryAfter
+	}
+	return err.Error(), true, after
+}
+
+const (
+	// maxOutput bounds what a participant produces, in bytes, so that the event of it
+	// and the row that holds it fit.
+	maxOutput = 128 << 10
+	// maxDepth bounds how deep its objects and arrays may lie in each other.
+	maxDepth = 64
+)
+
+// sound says what is wrong with a participant's output, that no reader could take.
+func sound(output order.JSON) error {
+	if len(output) > maxOutput {
+		return fmt.Errorf("the output has %d bytes; %d are allowed", len(output), maxOutput)
+	}
+	d := json.NewDecoder(bytes.NewReader(output))
+	d.UseNumber()
+	depth := 0
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return errors.New("the output is no JSON")
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth > maxDepth {
+			return fmt.Errorf("the output is nested deeper than %d levels", maxDepth)
+		}
+	}
+	if !json.Valid(output) {
+		return errors.New("the output is no JSON")
+	}
+	return nil
 }

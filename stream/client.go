@@ -149,7 +149,8 @@ type Processor struct {
 	// Version is that of the table's values, if they have one: then a value never
 	// gives way to an older one that was written late.
 	Version Version
-	Filter  Filter // nil: it wants every record
+	Filter  Filter  // nil: it wants every record
+	Timers  *Timers // nil: none
 	// Options are passed on to goka, after our own.
 	Options []goka.ProcessorOption
 }
@@ -262,4 +263,10 @@ func (l gokaLogger) Print(args ...any) {
 func (l gokaLogger) Println(args ...any) { l.Print(args...) }
 func (l gokaLogger) Printf(format string, args ...any) {
 	l.log.Debug(fmt.Sprintf(format, args...), slog.String("role", l.role))
+}
+
+// Timers: placeholder until the branch is merged.
+type Timers struct {
+	Of     func(value []byte) (due time.Time, arming int64, open bool)
+	Record func(key string, arming int64) []byte
 }

@@ -1,0 +1,202 @@
+package saga
+
+import (
+	"fmt"
+	"time"
+
+	"simplecqrs/order"
+)
+
+// MaxCommands bounds how many commands of an order are remembered, for ever, so that
+// each acts once. Any further one is rejected.
+const MaxCommands = 1000
+
+// commanded does what a command asks, once. What does not fit is rejected, and stays so.
+func (s State) commanded(in Commanded) State {
+	if s.remembers(in.ID) || len(s.Words) >= MaxCommands {
+		return s
+	}
+	refused := Refuses(s.Status, s.Paused, in.Command)
+	if in.Command == order.Cancel && s.Status == order.StatusStuck && s.Undoing != (Undoing{}) {
+		refused = "the order is being undone already: retry or skip what is stuck"
+	}
+	s = s.moved()
+	s.OrderID = in.OrderID
+	if refused != "" {
+		return s.say(in, Word{Type: order.OrderCommandRejected, Status: s.Status, Reason: refused})
+	}
+	switch in.Command {
+	case order.Pause:
+		return s.pause(in)
+	case order.Resume:
+		return s.resume(in).goOn(in)
+	case order.Cancel:
+		return s.cancel(in)
+	case order.Retry:
+		return s.retry(in)
+	case order.Skip:
+		return s.skip(in)
+	case order.Schedule:
+		s.StartAt = in.StartAt
+		return s.say(in, Word{Type: order.OrderScheduled, Status: s.Status, StartAt: in.StartAt})
+	}
+	panic(fmt.Sprintf("saga: unknown command %q", in.Command)) // a bug: InputOf makes no other
+}
+
+// Refuses says why a command does not fit an order that stands so; empty if it does.
+func Refuses(status order.Status, paused bool, c order.Command) string {
+	switch {
+	case status == "" || status == order.StatusUnknown:
+		return "there is no such order"
+	case status.Ended():
+		return fmt.Sprintf("the order is %s", status)
+	}
+	switch c {
+	case order.Pause:
+		if paused {
+			return "the order is paused already"
+		}
+	case order.Resume:
+		if !paused {
+			return "the order is not paused"
+		}
+	case order.Cancel:
+		if status == order.StatusCompensating {
+			return "the order is being undone already"
+		}
+	case order.Retry, order.Skip:
+		switch {
+		case status != order.StatusStuck:
+			return fmt.Sprintf("the order is not stuck but %s", status)
+		case paused:
+			return "the order is paused: resume it first"
+		}
+	case order.Schedule:
+		if status != order.StatusScheduled {
+			return fmt.Sprintf("the order has begun: it is %s", status)
+		}
+	}
+	return ""
+}
+
+// remembers reports whether a command has had its verdict.
+func (s State) remembers(id string) bool {
+	for _, w := range s.Words {
+		if w.Cause == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (s State) say(in Commanded, w Word) State {
+	w.Cause = in.ID
+	s.Words = append(s.Words, w)
+	return s
+}
+
+// accept remembers a command for which nothing is said but what it leads to.
+func (s State) accept(in Commanded) State { return s.say(in, Word{}) }
+
+// pause stops the clocks and keeps what is left on them. A start time is a date, and
+// stays what it is.
+func (s State) pause(in Commanded) State {
+	s.Paused = true
+	s.Open.Due, s.Open.Rest = stop(s.Open.Due, in.At)
+	s.Deadline, s.Rest = stop(s.Deadline, in.At)
+	return s.say(in, Word{Type: order.OrderPaused, Status: s.Status})
+}
+
+// stop gives what is left until a time, at least the least there is, as of a time that
+// is set nothing would else tell that it was.
+func stop(due, at time.Time) (time.Time, time.Duration) {
+	if due.IsZero() {
+		return due, 0
+	}
+	return time.Time{}, max(due.Sub(at), 1)
+}
+
+// resume sets the clocks going.
+func (s State) resume(in Commanded) State {
+	s.Paused = false
+	s.Open.Due, s.Open.Rest = run(s.Open.Rest, in.At)
+	s.Deadline, s.Rest = run(s.Rest, in.At)
+	return s.say(in, Word{Type: order.OrderResumed, Status: s.Status})
+}
+
+func run(rest time.Duration, at time.Time) (time.Time, time.Duration) {
+	if rest == 0 {
+		return time.Time{}, 0
+	}
+	return at.Add(rest), 0
+}
+
+// goOn makes the attempt that only the pause held up.
+func (s State) goOn(in Commanded) State {
+	if s.Open.Waiting && s.Open.Due.IsZero() {
+		return s.ask(in.At, in.ID)
+	}
+	return s
+}
+
+// cancel undoes what was done. It ends a pause, as an order that is to end must move.
+func (s State) cancel(in Commanded) State {
+	reason := "cancelled"
+	if in.Reason != "" {
+		reason += ": " + clip(in.Reason)
+	}
+	if s.Paused {
+		s = s.resume(in)
+	}
+	return s.accept(in).undo(in.Heard, order.StatusCancelled, reason)
+}
+
+// retry begins the stuck work again. A step that may have taken effect is undone
+// first if it can be, and is then a new piece of work; if it cannot be, it stays the
+// same piece of work, lest it be done twice.
+func (s State) retry(in Commanded) State {
+	s = s.accept(in)
+	i := s.Definition.index(s.Open.Step)
+	undoing := s.Undoing != (Undoing{})
+	s.Status = order.StatusRunning
+	if undoing {
+		s.Status = order.StatusCompensating
+	}
+	switch {
+	case s.Open.Undo:
+		return s.begin(in.Heard, i, true, 0)
+	case s.Work[i].Effect == NoEffect:
+		return s.newRound(in.Heard, i)
+	}
+	return s.begin(in.Heard, i, s.Definition.Steps[i].Compensation.Possible, 0)
+}
+
+// skip goes past the stuck work on the operator's word that it is done.
+func (s State) skip(in Commanded) State {
+	step := s.Open.Step
+	i := s.Definition.index(step)
+	if s.Open.Undo {
+		s.Work[i].Effect = Undone
+		status := order.StatusCompensating
+		if s.Undoing == (Undoing{}) {
+			status = order.StatusRunning
+		}
+		s = s.say(in, Word{Type: order.TypeOf(step, order.CompensationSkipped), Status: status, Reason: clip(in.Reason)})
+		return s.afterUndo(in.Heard, i)
+	}
+	s.Work[i].Effect = HasEffect
+	s = s.say(in, Word{Type: order.TypeOf(step, order.Skipped), Status: order.StatusRunning, Reason: clip(in.Reason)})
+	return s.advance(in.Heard, i)
+}
+
+// refusals are owed to a command that came when no more could be remembered. Since that
+// stays so, each copy of it is told the same.
+func (s State) refusals(h Heard, in Input) []Effect {
+	if _, ok := in.(Commanded); !ok || s.remembers(h.ID) {
+		return nil
+	}
+	return []Effect{Tell{
+		OrderID: h.OrderID, Type: order.OrderCommandRejected, Cause: h.ID, Status: s.Status, At: h.At,
+		Reason: fmt.Sprintf("more than %d commands have been given to this order", MaxCommands),
+	}}
+}
