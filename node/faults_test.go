@@ -44,6 +44,7 @@ type child struct {
 	Brokers []string
 	Mongo   string
 	DataDir string
+	Shop    string // the URL of a shop that does the work, by flakyPlan; empty: Echo does it
 }
 
 func TestMain(m *testing.M) {
@@ -68,10 +69,17 @@ func runChild(settings string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	n, err := Start(ctx, Config{
+	config := Config{
 		Brokers: c.Brokers, Mongo: c.Mongo, DataDir: c.DataDir, Query: QueryLocal, Listener: l,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
+	}
+	if c.Shop != "" {
+		config.Definition = flakyPlan()
+		if config.Participants, err = c.participants(); err != nil {
+			return err
+		}
+	}
+	n, err := Start(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -93,7 +101,7 @@ type process struct {
 
 func (w *world) startProcess(dataDir string) *process {
 	w.t.Helper()
-	settings, err := json.Marshal(child{w.brokers, w.mongo, dataDir})
+	settings, err := json.Marshal(child{w.brokers, w.mongo, dataDir, w.shop})
 	check(w.t, err)
 	exe, err := os.Executable()
 	check(w.t, err)

@@ -34,6 +34,7 @@ type world struct {
 	t       *testing.T
 	brokers []string
 	mongo   string
+	shop    string // see child
 	kafka   *kgo.Client
 
 	// Nil where they are not ours, to take away and bring back.
