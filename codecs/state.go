@@ -133,11 +133,17 @@ func (State) Encode(value any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("codecs: state of %s: %w", s.OrderID, err)
 	}
+	recentStates.add(b, s)
 	return b, nil
 }
 
+var recentStates = newRecent[saga.State]()
+
 // Decode gives a saga.State, or Malformed.
 func (State) Decode(data []byte) (any, error) {
+	if s, found := recentStates.find(data); found {
+		return s, nil
+	}
 	s, err := decodeState(data)
 	if err != nil {
 		return Malformed{Raw: data, Err: err}, nil

@@ -27,7 +27,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c Config) now() time.Time { return c.Now().UTC() }
+// now is without the monotonic reading, which no table keeps.
+func (c Config) now() time.Time { return c.Now().UTC().Round(0) }
 
 func (c Config) intake(role string, judge bool) intake {
 	return intake{

@@ -1,0 +1,42 @@
+package codecs
+
+import (
+	"bytes"
+	"hash/maphash"
+	"sync/atomic"
+)
+
+// recent remembers the values that were encoded last, by their bytes. An order's row
+// and state are read back a dozen times within moments of being written, and reading
+// them is the larger part of what an event costs. The values are shared, so nobody may
+// change what one refers to; the fold and the saga do not.
+type recent[T any] struct {
+	seed  maphash.Seed
+	slots [recentSlots]atomic.Pointer[remembered[T]]
+}
+
+// recentSlots bounds what is remembered: with an order's row and state, some 50 MB when
+// all slots are taken.
+const recentSlots = 1 << 14
+
+type remembered[T any] struct {
+	encoded []byte
+	value   T
+}
+
+func newRecent[T any]() *recent[T] { return &recent[T]{seed: maphash.MakeSeed()} }
+
+func (r *recent[T]) slot(encoded []byte) *atomic.Pointer[remembered[T]] {
+	return &r.slots[maphash.Bytes(r.seed, encoded)%recentSlots]
+}
+
+func (r *recent[T]) add(encoded []byte, value T) {
+	r.slot(encoded).Store(&remembered[T]{encoded, value})
+}
+
+func (r *recent[T]) find(encoded []byte) (value T, found bool) {
+	if m := r.slot(encoded).Load(); m != nil && bytes.Equal(m.encoded, encoded) {
+		return m.value, true
+	}
+	return value, false
+}
