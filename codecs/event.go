@@ -210,15 +210,17 @@ func Complete(e order.Event, key string, headers Headers, written time.Time) (or
 		return e, fmt.Errorf("header %s says %q, the value %q", headerType, t, e.Type)
 	}
 	e.Attempt, e.Round, e.Time = 1, 1, written
-	for name, n := range map[string]*int{headerAttempt: &e.Attempt, headerRound: &e.Round} {
-		if err := h.count(name, n); err != nil {
-			return e, err
-		}
+	if err := h.count(headerAttempt, &e.Attempt); err != nil {
+		return e, err
 	}
-	for name, t := range map[string]*time.Time{headerTime: &e.Time, headerDeadline: &e.Deadline} {
-		if err := h.time(name, t); err != nil {
-			return e, err
-		}
+	if err := h.count(headerRound, &e.Round); err != nil {
+		return e, err
+	}
+	if err := h.time(headerTime, &e.Time); err != nil {
+		return e, err
+	}
+	if err := h.time(headerDeadline, &e.Deadline); err != nil {
+		return e, err
 	}
 	if after, found := h[headerRetryAfter]; found {
 		d, err := time.ParseDuration(string(after))

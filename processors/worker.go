@@ -63,7 +63,10 @@ func RoleOf(s order.Step) string { return strings.ToLower(string(s)) }
 // Worker is the processor that answers the requests of a step. It has no table.
 func Worker(c Config, s order.Step, p Participant) stream.Processor {
 	c = c.withDefaults()
-	w := worker{intake: c.intake(RoleOf(s), false), config: c, step: s, participant: p}
+	w := worker{
+		intake: c.intake(RoleOf(s), false), config: c, step: s, participant: p,
+		request: order.TypeOf(s, order.Requested), undo: order.TypeOf(s, order.CompensationRequested),
+	}
 	return stream.Processor{
 		Role: w.role,
 		Graph: goka.DefineGroup(goka.Group(w.role),
@@ -80,11 +83,11 @@ type worker struct {
 	config      Config
 	step        order.Step
 	participant Participant
+
+	request, undo order.Type // what it hears
 }
 
-func (w worker) wants(t order.Type) bool {
-	return t == order.TypeOf(w.step, order.Requested) || t == order.TypeOf(w.step, order.CompensationRequested)
-}
+func (w worker) wants(t order.Type) bool { return t == w.request || t == w.undo }
 
 func (w worker) handle(ctx goka.Context, msg any) {
 	e, ok := w.event(ctx, msg)
@@ -113,8 +116,7 @@ func (w worker) answer(ctx context.Context, request order.Event) (emission, erro
 	asked := Request{
 		OrderID: request.OrderID, Step: w.step, Attempt: request.Attempt, Round: request.Round, Input: request.Inputs[w.step],
 	}
-	_, phase, _ := request.Type.Split()
-	undo := phase == order.CompensationRequested
+	undo := request.Type == w.undo
 	type outcome struct {
 		output order.JSON
 		err    error
