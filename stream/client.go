@@ -27,6 +27,7 @@ type Client struct {
 	figures *figures
 	backoff func() *backoff.ExponentialBackOff
 	drain   time.Duration
+	now     func() time.Time // for timers
 
 	mu    sync.Mutex
 	roles []*role
@@ -58,7 +59,7 @@ func Open(c Config) (*Client, error) {
 	}
 	return &Client{
 		config: c, log: c.Logger, kafka: kafka, admin: kadm.NewClient(kafka),
-		tables: t, figures: f, backoff: defaultBackoff, drain: drainTime,
+		tables: t, figures: f, backoff: defaultBackoff, drain: drainTime, now: time.Now,
 	}, nil
 }
 
@@ -149,8 +150,8 @@ type Processor struct {
 	// Version is that of the table's values, if they have one: then a value never
 	// gives way to an older one that was written late.
 	Version Version
-	Filter  Filter  // nil: it wants every record
-	Timers  *Timers // nil: none
+	Filter  Filter  // nil: it wants every record; its loop topic's it gets in any case
+	Timers  *Timers // nil: its values have no deadlines
 	// Options are passed on to goka, after our own.
 	Options []goka.ProcessorOption
 }
@@ -178,7 +179,12 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			}
 			until, cancel := outlasting(ctx, c.drain)
 			defer cancel()
-			options := append(c.processorOptions(r, p, producer{kafka.Produce, until}), p.Options...)
+			writes := producer{kafka.Produce, until}
+			timers, err := c.timers(r, p, writes)
+			if err != nil {
+				return err
+			}
+			options := append(c.processorOptions(r, p, writes, timers), p.Options...)
 			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, options...)
 			if err != nil {
 				return err
@@ -188,7 +194,16 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 	}
 }
 
-func (c *Client) processorOptions(r *role, p Processor, writes producer) []goka.ProcessorOption {
+// filter lets the loop topic's records by: they are of the processor's own making.
+func (p Processor) filter() Filter {
+	loop := p.Graph.LoopStream()
+	if p.Filter == nil || loop == nil {
+		return p.Filter
+	}
+	return func(r Record) bool { return r.m.Topic == loop.Topic() || p.Filter(r) }
+}
+
+func (c *Client) processorOptions(r *role, p Processor, writes producer, timers *timers) []goka.ProcessorOption {
 	rewrite := func(topic, key string, value []byte, acked func(int64) error) {
 		writes.Emit(topic, key, value).ThenWithMessage(func(m *sarama.ProducerMessage, err error) {
 			if err == nil {
@@ -205,7 +220,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer) []goka.
 		goka.WithLogger(gokaLogger{c.log, r.name}),
 		goka.WithHasher(newHasher),
 		goka.WithProducerBuilder(writes.builder),
-		goka.WithStorageBuilder(c.tables.ownedBuilder(r.name, p.Version, rewrite)),
+		goka.WithStorageBuilder(ownedBuilder(timers.builder(c.tables, r.name, p.Graph), p.Version, rewrite)),
 		goka.WithContextWrapper(failForGood),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
@@ -216,7 +231,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer) []goka.
 			if err != nil {
 				return nil, err
 			}
-			return &group{ConsumerGroup: g, role: r, filter: p.Filter}, nil
+			return &group{ConsumerGroup: g, role: r, filter: p.filter(), timers: timers}, nil
 		}),
 	}
 }
@@ -263,10 +278,4 @@ func (l gokaLogger) Print(args ...any) {
 func (l gokaLogger) Println(args ...any) { l.Print(args...) }
 func (l gokaLogger) Printf(format string, args ...any) {
 	l.log.Debug(fmt.Sprintf(format, args...), slog.String("role", l.role))
-}
-
-// Timers: placeholder until the branch is merged.
-type Timers struct {
-	Of     func(value []byte) (due time.Time, arming int64, open bool)
-	Record func(key string, arming int64) []byte
 }

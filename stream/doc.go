@@ -20,6 +20,8 @@
 //   - Keys are partitioned as Java clients do it (partition.go).
 //   - Topics are made and held to explicit settings (topics.go).
 //   - Local tables survive a rebalance, and are wiped with their topic (table.go).
+//   - A deadline in a table's value fires once it has come, also after a restart, and
+//     never before what lay in the log at that time is handled (timers.go).
 //   - A view's offset moves only over what its consumer has acknowledged (gate.go).
 //
 // The caller gives a [Config], opens a [Client], and runs processors and views

@@ -41,6 +41,7 @@ type group struct {
 	sarama.ConsumerGroup
 	role   *role
 	filter Filter
+	timers *timers // nil: there are none
 }
 
 // Consume implements sarama.ConsumerGroup.
@@ -80,6 +81,7 @@ type handler struct {
 
 func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.session = newSession(s, h.group.role)
+	h.group.timers.assigned(h.session)
 	h.err = h.ConsumerGroupHandler.Setup(h.session)
 	if h.err == nil && s.Context().Err() == nil { // goka gives none when it was cut short
 		h.group.role.joined()
@@ -216,6 +218,18 @@ func (s *session) MarkOffset(topic string, partition int32, next int64, _ string
 // MarkMessage implements sarama.ConsumerGroupSession.
 func (s *session) MarkMessage(m *sarama.ConsumerMessage, meta string) {
 	s.MarkOffset(m.Topic, m.Partition, m.Offset+1, meta)
+}
+
+// handled gives the offset up to which all records of a partition are handled; 0
+// while that is unknown.
+func (s *session) handled(at place) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.claims[at]
+	if p == nil {
+		return 0
+	}
+	return max(p.finished(), p.claim.InitialOffset(), 0)
 }
 
 // hand passes the finished prefixes on to be committed and tells the lag.

@@ -12,8 +12,7 @@ type Version func(value []byte) int64
 
 // ownedBuilder gives the storages of a processor's own tables. rewrite writes a value
 // to the table's topic, and calls acked with its offset once that is done.
-func (t *tables) ownedBuilder(role string, version Version, rewrite rewriter) storage.Builder {
-	build := t.builder(role)
+func ownedBuilder(build storage.Builder, version Version, rewrite rewriter) storage.Builder {
 	return func(topic string, partition int32) (storage.Storage, error) {
 		s, err := build(topic, partition)
 		if err != nil {

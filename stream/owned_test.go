@@ -36,7 +36,7 @@ func TestTheOffsetOfAnOwnedTableStaysBeforeWhatAnotherWrote(t *testing.T) {
 			tables, err := openTables("")
 			check(t, err)
 			for _, l := range c.lives {
-				s, err := tables.ownedBuilder("role", nil, nil)("table", 0)
+				s, err := ownedBuilder(tables.builder("role"), nil, nil)("table", 0)
 				check(t, err)
 				check(t, s.Open())
 				for _, offset := range l.recovered {
@@ -101,7 +101,7 @@ func TestAValueBehindWhichAnOlderWasWrittenIsWrittenAgain(t *testing.T) {
 	tables, err := openTables("")
 	check(t, err)
 	var again list
-	s, err := tables.ownedBuilder("role", number, func(topic, key string, value []byte, acked func(int64) error) {
+	s, err := ownedBuilder(tables.builder("role"), number, func(topic, key string, value []byte, acked func(int64) error) {
 		again.add(fmt.Sprint(topic, " ", key, "=", string(value)))
 		check(t, acked(7))
 	})("table", 0)

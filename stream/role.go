@@ -104,6 +104,9 @@ type figures struct {
 	lag         *prometheus.GaugeVec
 	generations *prometheus.CounterVec
 	restarts    *prometheus.CounterVec
+
+	timersOpen    *prometheus.GaugeVec
+	timerLateness *prometheus.HistogramVec
 }
 
 func newFigures(reg prometheus.Registerer) (*figures, error) {
@@ -120,8 +123,17 @@ func newFigures(reg prometheus.Registerer) (*figures, error) {
 			Name: "simplecqrs_role_restarts_total",
 			Help: "Times a role ended with an error and was built anew.",
 		}, []string{"role"}),
+		timersOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "simplecqrs_timers_open",
+			Help: "Open deadlines in a role's table, those included that were sent and are not judged yet.",
+		}, []string{"role"}),
+		timerLateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "simplecqrs_timer_lateness_seconds",
+			Help:    "Time from a deadline until the broker had its record, downtimes included.",
+			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30, 300, 3600},
+		}, []string{"role"}),
 	}
-	for _, c := range []prometheus.Collector{f.lag, f.generations, f.restarts} {
+	for _, c := range []prometheus.Collector{f.lag, f.generations, f.restarts, f.timersOpen, f.timerLateness} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

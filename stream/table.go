@@ -49,6 +49,7 @@ func (t *tables) close() error { return t.db.Close() }
 //	'i'                     the topic's id
 //	'p' partition 'o'       the offset up to which the partition is stored
 //	'p' partition 'v' key   a value
+//	'p' partition 'd' key   nothing: the value has an open deadline, or had one
 func tablePrefix(role, topic string) []byte {
 	return []byte(role + "\x00" + topic + "\x00")
 }
@@ -89,6 +90,7 @@ func (t *tables) builder(role string) storage.Builder {
 		return &table{
 			tables: t,
 			offset: append(bytes.Clone(prefix), 'o'),
+			opens:  append(bytes.Clone(prefix), 'd'),
 			values: append(prefix, 'v'),
 		}, nil
 	}
@@ -98,6 +100,7 @@ func (t *tables) builder(role string) storage.Builder {
 type table struct {
 	*tables
 	offset []byte // key of the offset
+	opens  []byte // prefix of the keys of open deadlines
 	values []byte // prefix of the values' keys
 
 	mu      sync.Mutex
@@ -137,6 +140,18 @@ func (t *table) Set(key string, value []byte) error {
 }
 
 func (t *table) Delete(key string) error { return t.db.Delete(t.key(key), pebble.NoSync) }
+
+// noteOpen notes that a value has an open deadline, see timed.
+func (t *table) noteOpen(key string) error {
+	return t.db.Set(append(bytes.Clone(t.opens), key...), nil, pebble.NoSync)
+}
+
+func (t *table) noteShut(key string) error {
+	return t.db.Delete(append(bytes.Clone(t.opens), key...), pebble.NoSync)
+}
+
+// opened gives the keys that were noted.
+func (t *table) opened() (storage.Iterator, error) { return t.iterate(t.opens, nil, nil) }
 
 func (t *table) GetOffset(otherwise int64) (int64, error) {
 	t.mu.Lock()
@@ -186,9 +201,13 @@ func (t *table) Iterator() (storage.Iterator, error) { return t.IteratorWithRang
 // IteratorWithRange goes from start to before limit. Without a limit it goes over
 // the keys that begin with start, as goka's own storages have it.
 func (t *table) IteratorWithRange(start, limit []byte) (storage.Iterator, error) {
-	options := &pebble.IterOptions{LowerBound: append(bytes.Clone(t.values), start...)}
+	return t.iterate(t.values, start, limit)
+}
+
+func (t *table) iterate(prefix, start, limit []byte) (storage.Iterator, error) {
+	options := &pebble.IterOptions{LowerBound: append(bytes.Clone(prefix), start...)}
 	if len(limit) > 0 {
-		options.UpperBound = append(bytes.Clone(t.values), limit...)
+		options.UpperBound = append(bytes.Clone(prefix), limit...)
 	} else {
 		options.UpperBound = successor(options.LowerBound)
 	}
@@ -196,7 +215,7 @@ func (t *table) IteratorWithRange(start, limit []byte) (storage.Iterator, error)
 	if err != nil {
 		return nil, err
 	}
-	return &tableIterator{it: it, prefix: t.values}, nil
+	return &tableIterator{it: it, prefix: prefix}, nil
 }
 
 // tableIterator is a storage.Iterator of goka.

@@ -1,0 +1,493 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/lovoo/goka"
+	"github.com/lovoo/goka/storage"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Timers has a record sent to the processor's loop topic when the deadline of a value
+// in its table has come, under the value's key. The deadline is as durable as the
+// value, and goes where its partition goes.
+//
+// A deadline that has come is sent once in a generation of the group, and again in the
+// next if the value still has it. Nor is a record that is under way called back when
+// the deadline is replaced. So the loop's handler compares arming numbers, and gives
+// the value it handled a new one or none.
+//
+// What came to a deadline while the process was down, or stood still, waits until the
+// inputs are handled up to where they ended when it was back. A value that was stored
+// locally when Of did not yet give its deadline has to be stored again to be noticed.
+type Timers struct {
+	// Of gives the open deadline in an encoded value, and its arming number, which is
+	// another whenever the deadline is; false for none. It must be cheap: it sees every
+	// write.
+	Of func(value []byte) (due time.Time, arming int64, open bool)
+	// Record makes the value of the loop topic's record.
+	Record func(key string, arming int64) []byte
+}
+
+const (
+	// timersAtOnce bounds the records under way to a partition of the loop topic, so
+	// that the handlers' own need not queue behind what has become due in a downtime.
+	timersAtOnce = 1000
+	// timerRetry is the wait before what the brokers have refused is sent again.
+	timerRetry = time.Second
+	// clockCheck is the longest sleep, after which a clock that was set is noticed.
+	clockCheck = time.Second
+	// standstill is the time without a look at the clock after which it is as after a
+	// downtime: the process was suspended, or the brokers were away.
+	standstill = 5 * time.Second
+	// backlogCheck is how often it is looked whether the backlog is handled.
+	backlogCheck = 20 * time.Millisecond
+	// backlogStall is how long it may stand still before that is looked into.
+	backlogStall = 3 * time.Second
+)
+
+// timers are those of one life of a processor.
+type timers struct {
+	Timers
+	role     string
+	log      *slog.Logger
+	now      func() time.Time
+	topic    string   // the loop's
+	inputs   []string // the other topics that are consumed
+	send     func(topic, key string, value []byte) *goka.Promise
+	open     prometheus.Gauge
+	lateness prometheus.Observer
+	bounds   func(ctx context.Context, topics []string) (starts, ends kadm.ListedOffsets, err error)
+	blank    func(ctx context.Context, at place, from, end int64) bool
+
+	mu      sync.Mutex
+	session *session // the present generation
+}
+
+var errNoTimers = errors.New("stream: timers take a group table and a loop topic")
+
+// timers gives nil if the processor has none.
+func (c *Client) timers(r *role, p Processor, writes producer) (*timers, error) {
+	if p.Timers == nil {
+		return nil, nil
+	}
+	if p.Graph.GroupTable() == nil || p.Graph.LoopStream() == nil {
+		return nil, errNoTimers
+	}
+	t := &timers{
+		Timers: *p.Timers, role: r.name, log: c.log, now: c.now,
+		topic: p.Graph.LoopStream().Topic(), send: writes.Emit,
+		open:     r.figures.timersOpen.WithLabelValues(r.name),
+		lateness: r.figures.timerLateness.WithLabelValues(r.name),
+		bounds:   c.bounds, blank: c.blank,
+	}
+	for _, input := range p.Graph.InputStreams() {
+		t.inputs = append(t.inputs, input.Topic())
+	}
+	return t, nil
+}
+
+// builder gives the storages of the processor's table. The receiver may be nil.
+func (t *timers) builder(tables *tables, role string, graph *goka.GroupGraph) storage.Builder {
+	build := tables.builder(role)
+	if t == nil {
+		return build
+	}
+	own := graph.GroupTable().Topic()
+	return func(topic string, partition int32) (storage.Storage, error) {
+		s, err := build(topic, partition)
+		if err != nil || topic != own { // one that is joined has no deadlines of ours
+			return s, err
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return newTimed(s.(*table), t, t.session, partition), nil
+	}
+}
+
+// assigned notes a generation whose tables are about to be opened. The receiver may
+// be nil.
+func (t *timers) assigned(s *session) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.session = s
+}
+
+// ends gives where the partition of each input ends; not if ctx does before.
+func (t *timers) ends(ctx context.Context, partition int32) (map[place]int64, bool) {
+	for {
+		starts, ends, err := t.bounds(ctx, t.inputs)
+		if err == nil {
+			found := map[place]int64{}
+			for _, topic := range t.inputs {
+				start, _ := starts.Lookup(topic, partition)
+				// From one that is empty nothing will be read, wherever it ends.
+				if end, _ := ends.Lookup(topic, partition); start.Offset < end.Offset {
+					found[place{topic, partition}] = end.Offset
+				}
+			}
+			return found, true
+		}
+		select {
+		case <-ctx.Done():
+			return nil, false
+		case <-time.After(rejoinDelay):
+		}
+	}
+}
+
+// bounds gives where topics start and end.
+func (c *Client) bounds(ctx context.Context, topics []string) (starts, ends kadm.ListedOffsets, err error) {
+	if len(topics) == 0 { // kadm takes that for all
+		return nil, nil, nil
+	}
+	starts, err = c.admin.ListStartOffsets(ctx, topics...)
+	if err = errors.Join(err, starts.Error()); err != nil {
+		return nil, nil, err
+	}
+	ends, err = c.admin.ListEndOffsets(ctx, topics...)
+	return starts, ends, errors.Join(err, ends.Error())
+}
+
+// timed is a partition of a table whose values have deadlines. It sees what is truly
+// stored, by recovery or by handlers. An index beside the values, of the keys with an
+// open deadline, tells what an earlier life stored: it has each of them, and for a
+// while, if a crash came between, some that are open no more.
+type timed struct {
+	storage.Storage
+	table     *table
+	timers    *timers
+	session   *session
+	partition int32
+	ctx       context.Context // ends when the partition is given up
+	cancel    context.CancelFunc
+	task      sync.WaitGroup
+	earlier   chan struct{} // something is due before what was next
+
+	mu        sync.Mutex
+	closed    bool
+	deadlines deadlines
+	newer     map[string]bool // keys that were changed since the walk began; nil without one
+}
+
+func newTimed(t *table, all *timers, s *session, partition int32) *timed {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &timed{
+		Storage: t, table: t, timers: all, session: s, partition: partition,
+		ctx: ctx, cancel: cancel, earlier: make(chan struct{}, 1),
+	}
+}
+
+// Set implements storage.Storage.
+func (t *timed) Set(key string, value []byte) error {
+	due, arming, open := t.timers.Of(value)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.overtake(key)
+	if !open {
+		return t.shut(key, t.Storage.Set(key, value))
+	}
+	if !t.deadlines.has(key) { // before the value, lest a crash between leaves it out
+		if err := t.table.noteOpen(key); err != nil {
+			return err
+		}
+	}
+	if err := t.Storage.Set(key, value); err != nil {
+		return err
+	}
+	t.arm(key, due, arming)
+	return nil
+}
+
+// Delete implements storage.Storage.
+func (t *timed) Delete(key string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.overtake(key)
+	return t.shut(key, t.Storage.Delete(key))
+}
+
+// overtake notes that the walk is not to believe what it reads of a key.
+func (t *timed) overtake(key string) {
+	if t.newer != nil {
+		t.newer[key] = true
+	}
+}
+
+// shut disarms a key, once its value is stored. What only the index knows is the
+// walk's to drop, unless that has to pass over the key.
+func (t *timed) shut(key string, err error) error {
+	known := t.deadlines.has(key)
+	if err != nil || !known && t.newer == nil {
+		return err
+	}
+	if known {
+		t.deadlines.disarm(key)
+		t.timers.open.Dec()
+	}
+	return t.table.noteShut(key)
+}
+
+func (t *timed) arm(key string, due time.Time, arming int64) {
+	if t.closed { // a late write: whoever has the partition next finds it in the index
+		return
+	}
+	if !t.deadlines.has(key) {
+		t.timers.open.Inc()
+	}
+	if t.deadlines.arm(key, due.UnixMicro(), arming) {
+		select {
+		case t.earlier <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// MarkRecovered implements storage.Storage: from here on deadlines fire. goka may
+// close the storage without waiting for it to return.
+func (t *timed) MarkRecovered() error {
+	if err := t.Storage.MarkRecovered(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.task.Go(t.run)
+	}
+	return nil
+}
+
+// Close implements storage.Storage.
+func (t *timed) Close() error {
+	t.cancel()
+	t.mu.Lock()
+	t.timers.open.Sub(float64(len(t.deadlines.byKey)))
+	t.closed, t.deadlines = true, deadlines{}
+	t.mu.Unlock()
+	t.task.Wait()
+	return t.Storage.Close()
+}
+
+// run fires the partition's deadlines until it is given up. Reading the index is part
+// of it, and not of the recovery, during which all members of the group are idle.
+func (t *timed) run() {
+	log := t.timers.log.With(slog.String("role", t.timers.role), slog.Int("partition", int(t.partition)))
+	for {
+		err := t.walk()
+		if err == nil {
+			break
+		}
+		log.Error("the open timers could not be read from the local table", slog.Any("error", err))
+		select {
+		case <-time.After(timerRetry):
+		case <-t.ctx.Done():
+			return
+		}
+	}
+	t.fire(log)
+}
+
+// catchUp returns once what lies in the inputs now is handled; false if the partition
+// is given up before. After a downtime that is, among others, what was done in time.
+func (t *timed) catchUp(log *slog.Logger) bool {
+	ends, found := t.timers.ends(t.ctx, t.partition)
+	if !found {
+		return false
+	}
+	tick, stall := time.NewTicker(backlogCheck), time.NewTicker(backlogStall)
+	defer tick.Stop()
+	defer stall.Stop()
+	for at, end := range ends {
+		last := int64(-1)
+		for next := t.session.handled(at); next < end; next = t.session.handled(at) {
+			select {
+			case <-tick.C:
+				continue
+			case <-t.ctx.Done():
+				return false
+			case <-stall.C:
+			}
+			if next == last {
+				if t.timers.blank(t.ctx, at, next, end) {
+					break
+				}
+				log.Warn("no timer fires before the input is handled up to where it ended",
+					slog.String("topic", at.topic), slog.Int64("next", next), slog.Int64("end", end))
+			}
+			last = next
+		}
+	}
+	return true
+}
+
+// walk arms what the index knows and did not go by, and drops from the index what is
+// open no more. Handlers change values meanwhile.
+func (t *timed) walk() error {
+	index, values, err := t.beginWalk()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		index.Release()
+		values.Release()
+		t.mu.Lock()
+		t.newer = nil
+		t.mu.Unlock()
+	}()
+	for index.Next() && t.ctx.Err() == nil {
+		// Both are in the order of the keys, in which an iterator is ten times as fast as
+		// Get is.
+		var value []byte
+		if key := index.Key(); values.Seek(key) && bytes.Equal(values.Key(), key) {
+			if value, err = values.Value(); err != nil {
+				return err
+			}
+		}
+		if err := t.rearm(string(index.Key()), value); err != nil {
+			return err
+		}
+	}
+	return errors.Join(index.Err(), values.Err())
+}
+
+// beginWalk gives index and values as they are at one moment.
+func (t *timed) beginWalk() (index, values storage.Iterator, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if index, err = t.table.opened(); err != nil {
+		return nil, nil, err
+	}
+	if values, err = t.table.Iterator(); err != nil {
+		index.Release()
+		return nil, nil, err
+	}
+	t.newer = map[string]bool{}
+	return index, values, nil
+}
+
+// rearm arms a key by the value that it had when the walk began; nil for none.
+func (t *timed) rearm(key string, value []byte) error {
+	var due time.Time
+	var arming int64
+	var open bool
+	if value != nil {
+		due, arming, open = t.timers.Of(value)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.newer[key]:
+		return nil
+	case open:
+		t.arm(key, due, arming)
+		return nil
+	default:
+		return t.table.noteShut(key)
+	}
+}
+
+// fire sends each deadline when it has come. What had come at the first look at the
+// clock, or after a standstill, waits for what lay in the inputs by then.
+func (t *timed) fire(log *slog.Logger) {
+	batch := make([]deadline, 0, timersAtOnce)
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	for looked := int64(0); t.ctx.Err() == nil; {
+		now := t.timers.now().UnixMicro() // what is monotonic rests with a suspended machine
+		if now-looked > standstill.Microseconds() && !t.catchUp(log) {
+			return
+		}
+		looked = now
+		var sleep time.Duration
+		batch, sleep = t.due(batch[:0], now)
+		if len(batch) > 0 {
+			t.sendAll(batch, log)
+			continue
+		}
+		alarm.Reset(sleep)
+		select {
+		case <-alarm.C:
+		case <-t.earlier:
+		case <-t.ctx.Done():
+		}
+	}
+}
+
+// due takes what has come; if nothing has, it says for how long to sleep.
+func (t *timed) due(into []deadline, now int64) ([]deadline, time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	into = t.deadlines.take(now, into)
+	next, found := t.deadlines.next()
+	if !found || next-now > clockCheck.Microseconds() {
+		return into, clockCheck
+	}
+	return into, time.Duration(next-now+1) * time.Microsecond
+}
+
+// sendAll returns once all are acknowledged or refused.
+func (t *timed) sendAll(batch []deadline, log *slog.Logger) {
+	results := make(chan struct{}, len(batch))
+	for _, d := range batch {
+		t.timers.send(t.timers.topic, d.key, t.timers.Record(d.key, d.arming)).Then(func(err error) {
+			if err != nil {
+				log.Warn("a timer could not be sent", slog.String("key", d.key), slog.Any("error", err))
+				t.again(d)
+			} else {
+				t.timers.lateness.Observe(t.timers.now().Sub(time.UnixMicro(d.due)).Seconds())
+			}
+			results <- struct{}{}
+		})
+	}
+	for range batch {
+		select {
+		case <-results:
+		case <-t.ctx.Done():
+			return
+		}
+	}
+}
+
+func (t *timed) again(d deadline) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.deadlines.again(d, t.timers.now().Add(timerRetry).UnixMicro())
+}
+
+// blank reports whether there is nothing in a part of a partition that is ever
+// delivered, but the markers of transactions.
+func (c *Client) blank(ctx context.Context, at place, from, end int64) bool {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(c.config.Brokers...), kgo.ClientID(c.config.ClientID), kgo.KeepControlRecords(),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{at.topic: {at.partition: kgo.NewOffset().At(from)}}),
+	)
+	if err != nil {
+		return false
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, backlogStall)
+	defer cancel()
+	for from < end {
+		fetched := client.PollFetches(ctx)
+		if fetched.Err() != nil {
+			return false
+		}
+		for _, r := range fetched.Records() {
+			if !r.Attrs.IsControl() && r.Offset < end {
+				return false
+			}
+			from = r.Offset + 1
+		}
+	}
+	return true
+}
