@@ -26,8 +26,18 @@ type remembered[T any] struct {
 
 func newRecent[T any]() *recent[T] { return &recent[T]{seed: maphash.MakeSeed()} }
 
+// slot is the one of the order whose id stands near the beginning of the bytes, so that
+// of each order the latest alone is remembered.
 func (r *recent[T]) slot(encoded []byte) *atomic.Pointer[remembered[T]] {
-	return &r.slots[maphash.Bytes(r.seed, encoded)%recentSlots]
+	const before = `"id":"`
+	key := encoded[:min(len(encoded), 160)]
+	if i := bytes.Index(key, []byte(before)); i >= 0 {
+		key = key[i+len(before):]
+	}
+	if i := bytes.IndexByte(key, '"'); i >= 0 {
+		key = key[:i]
+	}
+	return &r.slots[maphash.Bytes(r.seed, key)%recentSlots]
 }
 
 func (r *recent[T]) add(encoded []byte, value T) {

@@ -42,7 +42,7 @@ type state struct {
 type work struct {
 	Effect      saga.Effectiveness `json:"effect,omitempty"`
 	Attempts    int                `json:"attempts,omitempty"`
-	Round       int                `json:"round,omitempty"`
+	Round       int                `json:"round,omitempty"` // 0 for the first
 	Before      int                `json:"before,omitempty"`
 	Undos       int                `json:"undos,omitempty"`
 	UndosBefore int                `json:"undosBefore,omitempty"`
@@ -53,7 +53,7 @@ type open struct {
 	Undo    bool       `json:"undo,omitempty"`
 	First   int        `json:"first"`
 	Attempt int        `json:"attempt"`
-	Request string     `json:"request,omitempty"`
+	Request *string    `json:"request,omitempty"` // missing: usualRequest
 	Cause   string     `json:"cause,omitempty"`
 	Waiting bool       `json:"waiting,omitempty"`
 	Due     *time.Time `json:"due,omitempty"`
@@ -114,12 +114,18 @@ func (State) Encode(value any) ([]byte, error) {
 		}
 	}
 	for _, one := range s.Work {
+		if one.Round == 1 {
+			one.Round = 0
+		}
 		w.Work = append(w.Work, work(one))
 	}
 	if o := s.Open; o != (saga.Open{}) {
 		w.Open = &open{
-			Step: o.Step, Undo: o.Undo, First: o.First, Attempt: o.Attempt, Request: o.Request, Cause: o.Cause,
+			Step: o.Step, Undo: o.Undo, First: o.First, Attempt: o.Attempt, Cause: o.Cause,
 			Waiting: o.Waiting, Due: some(o.Due), Rest: duration(o.Rest),
+		}
+		if o.Request != usualRequest(s.OrderID, o) {
+			w.Open.Request = &o.Request
 		}
 	}
 	if s.Undoing != (saga.Undoing{}) {
@@ -179,12 +185,18 @@ func decodeState(data []byte) (s saga.State, err error) {
 		}
 	}
 	for _, one := range w.Work {
+		one.Round = max(one.Round, 1)
 		s.Work = append(s.Work, saga.Work(one))
 	}
 	if o := w.Open; o != nil {
 		s.Open = saga.Open{
-			Step: o.Step, Undo: o.Undo, First: o.First, Attempt: o.Attempt, Request: o.Request, Cause: o.Cause,
+			Step: o.Step, Undo: o.Undo, First: o.First, Attempt: o.Attempt, Cause: o.Cause,
 			Waiting: o.Waiting, Due: orZero(o.Due), Rest: time.Duration(o.Rest),
+		}
+		if o.Request != nil {
+			s.Open.Request = *o.Request
+		} else {
+			s.Open.Request = usualRequest(s.OrderID, s.Open)
 		}
 	}
 	if w.Undoing != nil {
@@ -200,6 +212,17 @@ func decodeState(data []byte) (s saga.State, err error) {
 		times = append(times, &s.Words[i].StartAt)
 	}
 	return s, instants(times...)
+}
+
+// usualRequest is the id of the open request, unless somebody else's began the order.
+func usualRequest(orderID string, o saga.Open) string {
+	switch {
+	case o.Waiting:
+		return ""
+	case o.Undo:
+		return order.EventID(orderID, order.TypeOf(o.Step, order.CompensationRequested), o.Attempt)
+	}
+	return order.EventID(orderID, order.TypeOf(o.Step, order.Requested), o.Attempt)
 }
 
 // RevisionOf gives the revision of an encoded state without reading the rest of it; 0
@@ -233,6 +256,8 @@ func TimerOf(state []byte) (due time.Time, arming int64, open bool) {
 	return time.UnixMicro(leadingNumber(micros)).UTC(), leadingNumber(digits), true
 }
 
+// definition is a plan as it is written. A step has what the one before it has, but
+// for what it says itself: plans are in every state, and most steps are alike.
 type definition struct {
 	Version  int      `json:"version"`
 	Deadline duration `json:"deadline,omitempty"`
@@ -241,19 +266,20 @@ type definition struct {
 
 type step struct {
 	Name         order.Step    `json:"name"`
-	Timeout      duration      `json:"timeout,omitempty"`
+	Timeout      *duration     `json:"timeout,omitempty"`
 	Retry        *retry        `json:"retry,omitempty"`
 	Compensation *compensation `json:"compensation,omitempty"`
-	Sticks       bool          `json:"sticks,omitempty"`
+	Sticks       *bool         `json:"sticks,omitempty"`
 }
 
 type compensation struct {
-	Timeout duration `json:"timeout,omitempty"`
-	Retry   *retry   `json:"retry,omitempty"`
+	Possible bool     `json:"possible"`
+	Timeout  duration `json:"timeout,omitempty"`
+	Retry    *retry   `json:"retry,omitempty"`
 }
 
 type retry struct {
-	Attempts int      `json:"attempts,omitempty"`
+	Attempts int      `json:"attempts"`
 	First    duration `json:"first,omitempty"`
 	Factor   float64  `json:"factor,omitempty"`
 	Cap      duration `json:"cap,omitempty"`
@@ -275,11 +301,23 @@ func (r *retry) value() saga.Retry {
 
 func encodeDefinition(d saga.Definition) ([]byte, error) {
 	w := definition{Version: d.Version, Deadline: duration(d.Deadline), Steps: make([]step, len(d.Steps))}
+	var before saga.Step
 	for i, s := range d.Steps {
-		w.Steps[i] = step{Name: s.Name, Timeout: duration(s.Timeout), Retry: retryOf(s.Retry), Sticks: s.Sticks}
-		if c := s.Compensation; c.Possible {
-			w.Steps[i].Compensation = &compensation{duration(c.Timeout), retryOf(c.Retry)}
+		one := step{Name: s.Name}
+		if s.Timeout != before.Timeout {
+			timeout := duration(s.Timeout)
+			one.Timeout = &timeout
 		}
+		if s.Retry != before.Retry {
+			one.Retry = &retry{s.Retry.Attempts, duration(s.Retry.First), s.Retry.Factor, duration(s.Retry.Cap)}
+		}
+		if c := s.Compensation; c != before.Compensation {
+			one.Compensation = &compensation{c.Possible, duration(c.Timeout), retryOf(c.Retry)}
+		}
+		if s.Sticks != before.Sticks {
+			one.Sticks = &s.Sticks
+		}
+		w.Steps[i], before = one, s
 	}
 	return json.Marshal(w)
 }
@@ -290,10 +328,20 @@ func decodeDefinition(data []byte) (saga.Definition, error) {
 		return saga.Definition{}, fmt.Errorf("member \"definition\": %w", err)
 	}
 	d := saga.Definition{Version: w.Version, Deadline: time.Duration(w.Deadline)}
+	var one saga.Step
 	for _, s := range w.Steps {
-		one := saga.Step{Name: s.Name, Timeout: time.Duration(s.Timeout), Retry: s.Retry.value(), Sticks: s.Sticks}
+		one.Name = s.Name
+		if s.Timeout != nil {
+			one.Timeout = time.Duration(*s.Timeout)
+		}
+		if s.Retry != nil {
+			one.Retry = s.Retry.value()
+		}
 		if c := s.Compensation; c != nil {
-			one.Compensation = saga.Compensation{Possible: true, Timeout: time.Duration(c.Timeout), Retry: c.Retry.value()}
+			one.Compensation = saga.Compensation{Possible: c.Possible, Timeout: time.Duration(c.Timeout), Retry: c.Retry.value()}
+		}
+		if s.Sticks != nil {
+			one.Sticks = *s.Sticks
 		}
 		d.Steps = append(d.Steps, one)
 	}

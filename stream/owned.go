@@ -43,6 +43,8 @@ type owned struct {
 	version Version // nil: the values have none
 	rewrite func(key string, value []byte, acked func(offset int64) error)
 
+	hot hot // only what handlers wrote, of whom there is one at a time
+
 	mu        sync.Mutex
 	recovered bool
 	torn      bool
@@ -87,6 +89,9 @@ func (o *owned) SetOffset(offset int64) error {
 // while a generation ends, as if the key were new; a panic ends the processor, and
 // the record comes again. So does Set.
 func (o *owned) Get(key string) ([]byte, error) {
+	if value, found := o.hot.get(key); found {
+		return value, nil
+	}
 	value, err := o.Storage.Get(key)
 	return value, o.orPanic(err)
 }
@@ -95,7 +100,24 @@ func (o *owned) Set(key string, value []byte) error {
 	if older, err := o.olderThanStored(key, value); older || err != nil {
 		return err
 	}
-	return o.orPanic(o.Storage.Set(key, value))
+	err := o.orPanic(o.Storage.Set(key, value))
+	if err == nil && o.handled() {
+		o.hot.set(key, value)
+	}
+	return err
+}
+
+// Delete implements storage.Storage.
+func (o *owned) Delete(key string) error {
+	o.hot.set(key, nil)
+	return o.Storage.Delete(key)
+}
+
+// handled reports whether it is handlers that write, and not the table's recovery.
+func (o *owned) handled() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.recovered
 }
 
 // olderThanStored reports whether a value that is recovered has to give way, and
