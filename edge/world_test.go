@@ -281,3 +281,12 @@ func check(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// decode reads the body of an answer that went well.
+func (a answer) decode(t *testing.T, to any) {
+	t.Helper()
+	if a.StatusCode != http.StatusOK {
+		t.Fatalf("answered %d, %s", a.StatusCode, a.body)
+	}
+	check(t, json.Unmarshal([]byte(a.body), to))
+}
