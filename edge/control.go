@@ -108,10 +108,10 @@ type command struct {
 func commandIn(r *http.Request, all members, further ...string) (c command, err error) {
 	c.verb, c.at = order.Command(mux.Vars(r)["verb"]), now()
 	known := append([]string{"reason", "actor"}, further...)
-	switch c.verb {
-	case order.Skip:
+	if c.verb == order.Skip {
 		known = append(known, "output")
-	case order.Schedule:
+	}
+	if c.verb == order.Schedule {
 		known = append(known, memberStartAt)
 	}
 	if err := all.known(known...); err != nil {
