@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"simplecqrs/codecs"
@@ -23,8 +24,8 @@ const (
 	maxDepth = 32
 )
 
-// inputs reads what the client sent along for the steps; nil for no body.
-func (e *edge) inputs(w http.ResponseWriter, r *http.Request) (map[order.Step]order.JSON, error) {
+// bodyOf reads the body of a command; nil for none.
+func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var large *http.MaxBytesError
 	switch {
@@ -43,10 +44,17 @@ func (e *edge) inputs(w http.ResponseWriter, r *http.Request) (map[order.Step]or
 	if coding := r.Header.Get("Content-Encoding"); coding != "" {
 		return nil, fail(http.StatusUnsupportedMediaType, "the body is encoded with %q: want it as it is", coding)
 	}
-	return e.inputsOf(body)
+	return body, nil
 }
 
-func (e *edge) inputsOf(body []byte) (map[order.Step]order.JSON, error) {
+// members are those of a JSON object.
+type members map[string]json.RawMessage
+
+// membersOf reads a body that means the same to all its readers; nil for none.
+func membersOf(body []byte) (members, error) {
+	if body == nil {
+		return nil, nil
+	}
 	if !utf8.Valid(body) {
 		return nil, fail(http.StatusBadRequest, "the body is not UTF-8")
 	}
@@ -59,29 +67,113 @@ func (e *edge) inputsOf(body []byte) (map[order.Step]order.JSON, error) {
 	if err := unambiguous(d, maxDepth); err != nil {
 		return nil, err
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+	var all members
+	if err := json.Unmarshal(body, &all); err != nil || all == nil {
 		return nil, fail(http.StatusBadRequest, "the body is no JSON object")
 	}
-	known := make(map[string]order.Step, len(e.Definition.Steps))
-	var names []string
-	for _, s := range e.Definition.Names() {
-		known[codecs.Member(s)] = s
-		names = append(names, codecs.Member(s))
-	}
-	inputs := make(map[order.Step]order.JSON, len(members))
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		step, ok := known[name]
-		if !ok {
-			return nil, fail(http.StatusBadRequest, "the body's member %q is unknown; known are %s", name, strings.Join(names, ", "))
+	return all, nil
+}
+
+// known refuses members of other names.
+func (m members) known(names ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if !slices.Contains(names, name) {
+			return fail(http.StatusBadRequest, "the body's member %q is unknown; known are %s", name, strings.Join(names, ", "))
 		}
-		var b bytes.Buffer
-		if err := json.Compact(&b, members[name]); err != nil {
-			return nil, err
-		}
-		inputs[step] = b.Bytes()
 	}
-	return inputs, nil
+	return nil
+}
+
+// text gives a member that is a string of at most so many bytes; empty for none.
+func (m members) text(name string, most int) (string, error) {
+	raw, sent := m[name]
+	if !sent {
+		return "", nil
+	}
+	var s *string
+	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
+		return "", fail(http.StatusBadRequest, "the body's member %q is no string", name)
+	}
+	if len(*s) > most {
+		return "", fail(http.StatusBadRequest, "the body's member %q has %d bytes; %d are allowed", name, len(*s), most)
+	}
+	return *s, nil
+}
+
+// value gives a member as it is, without white space; nil for none.
+func (m members) value(name string) (order.JSON, error) {
+	raw, sent := m[name]
+	if !sent {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// startAt gives the member of that name. A time that has passed is now.
+func (m members) startAt(now time.Time) (at time.Time, sent bool, err error) {
+	if _, sent := m[memberStartAt]; !sent {
+		return at, false, nil
+	}
+	text, err := m.text(memberStartAt, maxText)
+	if err != nil {
+		return at, false, err
+	}
+	at, err = timeOf("the body's member \""+memberStartAt+"\"", text)
+	if at.Before(now) {
+		at = now
+	}
+	return at, true, err
+}
+
+const (
+	memberStartAt = "startAt" // no step's input: their names have no capitals
+	// maxText bounds texts that are to be parsed.
+	maxText = 64
+)
+
+// timeOf reads a time that all of ours can tell of.
+func timeOf(what, text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if at = at.UTC(); err != nil || at.Year() < 0 || at.Year() > 9999 {
+		return at, fail(http.StatusBadRequest, "%s is %q: want a time such as 2026-01-02T15:04:05Z", what, text)
+	}
+	return at, nil
+}
+
+// orderIn reads the body of a command that places an order: what the client sent along
+// for the steps, nil for no body, and when the order is to begin, zero for now.
+func (e *edge) orderIn(body []byte, now time.Time) (inputs map[order.Step]order.JSON, startAt time.Time, err error) {
+	all, err := membersOf(body)
+	if err != nil || all == nil {
+		return nil, time.Time{}, err
+	}
+	steps := e.Definition.Names()
+	names := make([]string, len(steps))
+	for i, s := range steps {
+		names[i] = codecs.Member(s)
+	}
+	if err := all.known(append(names, memberStartAt)...); err != nil {
+		return nil, time.Time{}, err
+	}
+	inputs = make(map[order.Step]order.JSON, len(all))
+	for i, s := range steps {
+		input, err := all.value(names[i])
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		if input != nil {
+			inputs[s] = input
+		}
+	}
+	startAt, _, err = all.startAt(now)
+	if !startAt.After(now) {
+		startAt = time.Time{}
+	}
+	return inputs, startAt, err
 }
 
 // unambiguous reads a value and refuses what is JSON by its grammar, but which

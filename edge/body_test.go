@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -57,7 +58,7 @@ func TestWhatAClientSendsForTheStepsTravelsWithTheEvent(t *testing.T) {
 }
 
 func TestABodyThatIsNoCommandIsRefusedAndSaysWhy(t *testing.T) {
-	const known = "; known are detail, payment, mail"
+	const known = "; known are detail, payment, mail, startAt"
 	for _, c := range []struct {
 		name, body, detail string
 	}{
@@ -135,13 +136,14 @@ func TestABodyOfAnotherTypeIsRefused(t *testing.T) {
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"mail": [1, {"a": null}]}`, `{"mail":1,"mail":2}`, `{"payment":{"amount":12.50}} x`,
-		`[`, `{"detail":"\ud800"}`, `{"detail":1e400}`, nested(maxDepth + 1), "\xff",
+		`[`, `{"detail":"\ud800"}`, `{"detail":1e400}`, `{"startAt":"2026-02-01T00:00:00Z"}`, nested(maxDepth + 1), "\xff",
 	} {
 		f.Add([]byte(seed))
 	}
 	e := &edge{Config: Config{Definition: saga.Default()}}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		inputs, err := e.inputsOf(body)
+		at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		inputs, startAt, err := e.orderIn(body, at)
 		var refused *failure
 		if err != nil {
 			if !errors.As(err, &refused) || refused.status != http.StatusBadRequest {
@@ -149,8 +151,12 @@ func FuzzBody(f *testing.F) {
 			}
 			return
 		}
+		if !startAt.IsZero() && !startAt.After(at) {
+			t.Errorf("begins at %v", startAt)
+		}
 		var all map[string]json.RawMessage
 		check(t, json.Unmarshal(body, &all))
+		delete(all, "startAt")
 		if len(all) != len(inputs) {
 			t.Errorf("%d members, %d inputs", len(all), len(inputs))
 		}

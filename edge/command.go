@@ -34,16 +34,21 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	inputs, err := e.inputs(w, r)
+	body, err := bodyOf(w, r)
 	if err != nil {
 		return err
 	}
-	id, err := e.accept(w, r, inputs)
+	at := now()
+	inputs, startAt, err := e.orderIn(body, at)
 	if err != nil {
+		return err
+	}
+	id := NewID()
+	if err := e.accept(w, r, saga.Begin(e.Definition, id, inputs, startAt, at, source)); err != nil {
 		return err
 	}
 	if wait > 0 {
-		if row, ended := e.awaitEnd(w, r, id, wait); ended {
+		if row, seen := e.awaitRow(w, r, id, wait, ended); seen {
 			w.Header().Set("Content-Location", "/query/"+id)
 			send(w, http.StatusOK, "application/json", codecs.Answer(row))
 			return nil
@@ -59,8 +64,8 @@ func (e *edge) commandByGet(w http.ResponseWriter, r *http.Request) error {
 	if err := admit(r); err != nil {
 		return err
 	}
-	id, err := e.accept(w, r, nil)
-	if err != nil {
+	id := NewID()
+	if err := e.accept(w, r, saga.Begin(e.Definition, id, nil, time.Time{}, now(), source)); err != nil {
 		return err
 	}
 	send(w, http.StatusOK, "application/json", accepted(r, id))
@@ -76,7 +81,7 @@ func admit(r *http.Request) error {
 	asked := *r
 	asked.Method = http.MethodPost // a GET is let pass as one that changes nothing, and ours does
 	if err := new(http.CrossOriginProtection).Check(&asked); err != nil {
-		return fail(http.StatusForbidden, "a page of another site may not place orders")
+		return fail(http.StatusForbidden, "a page of another site may not give commands")
 	}
 	if !host.MatchString(r.Host) {
 		return fail(http.StatusBadRequest, "the header Host is %q: want a host, and a port if need be", r.Host)
@@ -84,45 +89,58 @@ func admit(r *http.Request) error {
 	return nil
 }
 
-// accept writes the order's first event to the log.
-func (e *edge) accept(w http.ResponseWriter, r *http.Request, inputs map[order.Step]order.JSON) (id string, err error) {
-	id = NewID()
-	// A client that goes away does not take its command back.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), emitTime)
+// accept writes an order's first event to the log.
+func (e *edge) accept(w http.ResponseWriter, r *http.Request, begin order.Event) error {
+	ctx, cancel := acting(r)
 	defer cancel()
-	if err := e.Emit(ctx, saga.Begin(e.Definition, id, inputs, time.Time{}, now(), source)); err != nil {
+	id := begin.OrderID
+	if err := e.Emit(ctx, begin); err != nil {
 		e.Health.Logger.Error("the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
-		return "", &order.Error{
+		return &order.Error{
 			Kind:   order.Unavailable,
 			Detail: fmt.Sprintf("the log has not acknowledged order %s; it may still come to be", id),
 		}
 	}
 	e.accepted.Inc()
 	w.Header().Set("Location", "/query/"+id)
-	return id, nil
+	return nil
 }
 
-// awaitEnd waits for an order's end and reports whether it was seen. If it was not,
-// for whatever reason, the order is accepted all the same.
-func (e *edge) awaitEnd(w http.ResponseWriter, r *http.Request, id string, wait time.Duration) (order.Row, bool) {
+// acting bounds the writing to the log. A client that goes away does not take its
+// command back.
+func acting(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), emitTime)
+}
+
+func ended(row order.Row) bool { return row.Meta.Status.Ended() }
+
+// awaitRow waits for a row and reports whether it was seen. If it was not, for
+// whatever reason, the command is accepted all the same.
+func (e *edge) awaitRow(w http.ResponseWriter, r *http.Request, id string, wait time.Duration, until func(order.Row) bool) (order.Row, bool) {
 	ctx, cancel := waiting(r, wait)
 	defer cancel()
-	row, err := e.Rows.Await(ctx, id, func(row order.Row) bool { return row.Meta.Status.Ended() })
+	row, err := e.Rows.Await(ctx, id, until)
 	switch {
 	case err == nil, errors.Is(ctx.Err(), context.DeadlineExceeded):
-		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
+		w.Header().Set("Preference-Applied", applied(wait))
 	case ctx.Err() == nil && order.KindOf(err) == 0:
-		e.Health.Logger.Error("an order's end could not be waited for", slog.String("order", id), slog.Any("error", err))
+		e.Health.Logger.Error("an order could not be waited for", slog.String("order", id), slog.Any("error", err))
 	}
 	return row, err == nil
 }
 
+func applied(wait time.Duration) string { return "wait=" + strconv.Itoa(int(wait.Seconds())) }
+
 // accepted is the seed's answer to a command. Neither id nor host has anything
 // that JSON would escape.
 func accepted(r *http.Request, id string) []byte {
-	scheme := "http"
+	return fmt.Appendf(nil, `{"id": "%s", "_query": "%s/query/%[1]s"}`, id, base(r))
+}
+
+// base is what the links of an answer begin with.
+func base(r *http.Request) string {
 	if r.TLS != nil {
-		scheme = "https"
+		return "https://" + r.Host
 	}
-	return fmt.Appendf(nil, `{"id": "%s", "_query": "%s://%s/query/%[1]s"}`, id, scheme, r.Host)
+	return "http://" + r.Host
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"simplecqrs/order"
+	"simplecqrs/saga"
 )
 
 func TestACommandWritesOneEventAndTellsWhereToAskForTheOrder(t *testing.T) {
@@ -32,8 +33,8 @@ func TestACommandWritesOneEventAndTellsWhereToAskForTheOrder(t *testing.T) {
 				got.wantHeaders(t, "Location", "/query/"+id, "Deprecation", c.deprecation,
 					"Content-Location", "", "Preference-Applied", "")
 				want := order.Event{
-					OrderID: id, Type: "ORDER_REQUESTED", ID: id + "/ORDER_REQUESTED/1", Attempt: 1,
-					Source: "edge", Time: time.Now().UTC(),
+					OrderID: id, Type: "ORDER_REQUESTED", ID: id + "/ORDER_REQUESTED/1", Attempt: 1, Round: 1,
+					Source: "edge", Time: time.Now().UTC(), Deadline: time.Now().UTC().Add(saga.Default().Steps[0].Timeout),
 				}
 				if diff := cmp.Diff(want, w.events()[0]); diff != "" {
 					t.Errorf("event (-want +got):\n%s", diff)
@@ -200,7 +201,7 @@ func TestAPageOfAnotherSiteMayNotPlaceOrders(t *testing.T) {
 					got.wantHeaders(t, "Location", "/query/"+w.placed())
 					return
 				}
-				got.wantProblem(t, http.StatusForbidden, "a page of another site may not place orders")
+				got.wantProblem(t, http.StatusForbidden, "a page of another site may not give commands")
 				w.wantNothingEmitted()
 			})
 		}

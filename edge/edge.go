@@ -21,6 +21,10 @@ type Rows interface {
 	// Await gives the first row of an order for which until holds. If ctx ends
 	// first it gives the latest row seen and the error of ctx.
 	Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
+	// List gives orders that the filter matches, by id from the first after one, at
+	// most so many, and after which id there may be more; empty for none. A page may
+	// be short of its limit, even empty, and still have a next.
+	List(ctx context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error)
 }
 
 // Component is a part of the process and how it is doing.
@@ -61,7 +65,11 @@ func New(c Config) http.Handler {
 	c.Health.Registry.MustRegister(e.accepted)
 	r := newRouter(c.Health)
 	r.handle("/command", e.command, http.MethodPost)
-	r.handle("/command", e.commandByGet, http.MethodGet) // no HEAD, which must change nothing
+	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
+	r.handle("/command/"+anyVerb, e.bulk, http.MethodPost) // no order's id is a verb
+	r.handle("/command/{id}/"+anyVerb, e.control, http.MethodPost)
+	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
+	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	return r

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,6 +54,9 @@ type problem struct {
 	header http.Header
 }
 
+// said is what went wrong in words, of which there are always some.
+func (p problem) said() string { return cmp.Or(p.Detail, http.StatusText(p.Status)) }
+
 // failure is an error that is HTTP's own: it has a status and no meaning elsewhere.
 type failure struct {
 	status int
@@ -102,10 +106,7 @@ func (s server) problemOf(r *http.Request, err error) problem {
 
 func (s server) write(w http.ResponseWriter, p problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
-	p.Error = p.Detail
-	if p.Error == "" {
-		p.Error = p.Title
-	}
+	p.Error = p.said()
 	body, err := json.Marshal(p)
 	if err != nil {
 		s.log.Error("a problem could not be encoded", slog.Any("error", err))

@@ -13,7 +13,8 @@ import (
 
 func TestAPathThatIsUnknownIsAProblem(t *testing.T) {
 	for _, path := range []string{
-		"/", "/commands", "/command/", "/query", "/query/", "/query/" + seedID + "/", "/query/" + seedID + "/stream",
+		"/", "/commands", "/command/", "/query/", "/command/brew", "/command/" + seedID, "/command/" + seedID + "/brew",
+		"/command/" + seedID + "/pause/", "/command/pause/", "/query/" + seedID + "/", "/query/" + seedID + "/stream",
 		// Not sent to the clean path, where a client would come with another method.
 		"//command", "/./command", "/query/../command", "*",
 	} {
@@ -34,6 +35,10 @@ func TestAMethodThatAPathDoesNotHaveIsAProblemThatNamesThoseItHas(t *testing.T) 
 		"/query/" + seedID:              read,
 		"/query/" + seedID + "/history": read,
 		"/query/no-id":                  read,
+		"/query":                        read,
+		"/query/stuck":                  read,
+		"/command/cancel":               "POST",
+		"/command/" + seedID + "/skip":  "POST",
 		"/healthz":                      read,
 		"/readyz":                       read,
 		"/metrics":                      read,

@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
+	"simplecqrs/saga"
 )
 
 // queryTime bounds the wait for the read side.
@@ -20,16 +22,37 @@ const queryTime = 5 * time.Second
 // row finds the row of the order that the path names.
 func (e *edge) row(r *http.Request) (order.Row, error) {
 	id := mux.Vars(r)["id"]
+	if err := orderID(id); err != nil {
+		return order.Row{}, err
+	}
+	return e.find(r.Context(), id)
+}
+
+// orderID refuses what is no order's id.
+func orderID(id string) error {
 	if !order.ValidID(id) {
-		return order.Row{}, fail(http.StatusBadRequest, "%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits", id)
+		return fail(http.StatusBadRequest, "%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits", id)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
-	row, err := e.Rows.Get(ctx, id)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return row, &order.Error{Kind: order.Unavailable, Detail: "the read side has not answered within " + queryTime.String()}
-	}
+	return nil
+}
+
+func (e *edge) find(ctx context.Context, id string) (row order.Row, err error) {
+	err = reading(ctx, func(ctx context.Context) error {
+		row, err = e.Rows.Get(ctx, id)
+		return err
+	})
 	return row, err
+}
+
+// reading bounds what is asked of the read side.
+func reading(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTime)
+	defer cancel()
+	err := ask(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &order.Error{Kind: order.Unavailable, Detail: "the read side has not answered within " + queryTime.String()}
+	}
+	return err
 }
 
 // query shows an order in the seed's shape: GET /query/{id}.
@@ -59,11 +82,48 @@ type entry struct {
 	Time      time.Time  `json:"time"`
 	Attempt   int        `json:"attempt"`
 	Causation string     `json:"causation,omitempty"`
+	Cause     *cause     `json:"cause,omitempty"`
 	Actor     string     `json:"actor,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
 
 	Before order.Status `json:"before"` // empty before the first event
 	After  order.Status `json:"after"`
+}
+
+// cause is what led to an event: another event, a command, a timer of the saga, or a
+// client by itself, which has no id.
+type cause struct {
+	ID   string     `json:"id,omitempty"`
+	Kind string     `json:"kind"`
+	Type order.Type `json:"type,omitempty"` // of an event that the history has, too
+}
+
+// causeOf explains an event's cause; nil if nobody has told of one.
+func causeOf(row order.Row, e order.Entry) *cause {
+	if e.Causation == "" {
+		if _, command := e.Type.Command(); command || begins(e.Type) {
+			return &cause{Kind: "client"}
+		}
+		return nil
+	}
+	c := &cause{ID: e.Causation, Kind: "event"}
+	for _, one := range row.Meta.History {
+		if one.ID == e.Causation {
+			c.Type = one.Type
+		}
+	}
+	if _, command := c.Type.Command(); command {
+		c.Kind = "command"
+	}
+	if strings.HasPrefix(e.Causation, strings.TrimSuffix(saga.TimerID(row.ID, 0), "0")) {
+		c.Kind = "timer"
+	}
+	return c
+}
+
+// begins reports whether a client begins an order with such an event.
+func begins(t order.Type) bool {
+	return t == order.OrderScheduled || t == order.TypeOf(order.Detail, order.Requested)
 }
 
 // history shows what happened to an order: GET /query/{id}/history.
@@ -80,7 +140,7 @@ func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
 	var status order.Status
 	for i, one := range m.History {
 		h.History[i] = entry{
-			ID: one.ID, Type: one.Type, Time: one.Time, Attempt: one.Attempt, Causation: one.Causation,
+			ID: one.ID, Type: one.Type, Time: one.Time, Attempt: one.Attempt, Causation: one.Causation, Cause: causeOf(row, one),
 			Actor: one.Actor, Reason: one.Reason, Before: status, After: cmp.Or(one.Status, status),
 		}
 		status = h.History[i].After

@@ -42,29 +42,52 @@ func TestTheHistoryTellsWhatHappenedWhenAndWhy(t *testing.T) {
 	row := order.Row{}
 	for i, e := range []order.Event{
 		{Type: "ORDER_REQUESTED", ID: "1"},
-		{Type: "ORDER_FAILED", ID: "2", Causation: "1", Reason: "no <stock>", Outcome: order.StatusFailed},
+		{Type: "ORDER_COMPLETED", ID: "2"}, // a foreign service tells of no cause
+		{Type: "PAYMENT_REQUESTED", ID: "3", Causation: "2", Status: order.StatusRunning},
+		{Type: "PAYMENT_TIMED_OUT", ID: "4", Causation: seedID + "/timer/3"},
+		{Type: "ORDER_CANCEL_REQUESTED", ID: "5", Actor: "ann", Reason: "no <stock>"},
+		{Type: "PAYMENT_COMPENSATION_REQUESTED", ID: "6", Causation: "5", Status: order.StatusCompensating},
+		{Type: "PAYMENT_COMPENSATED", ID: "7", Causation: "6"},
+		{Type: "ORDER_CANCELLED", ID: "8", Causation: "7", Status: order.StatusCancelled, Reason: "cancelled: no <stock>"},
+		{Type: "ORDER_COMMAND_REJECTED", ID: "9", Causation: "elsewhere", Status: order.StatusCancelled},
 	} {
 		e.OrderID, e.Attempt, e.Time = seedID, i+1, began.Add(time.Duration(i)*1500*time.Millisecond)
 		row = order.Fold(row, e)
 	}
 	w.get = has(row)
 	const entries = `"history":[` +
-		`{"id":"1","type":"ORDER_REQUESTED","time":"2026-01-02T03:04:05Z","attempt":1},` +
-		`{"id":"2","type":"ORDER_FAILED","time":"2026-01-02T03:04:06.5Z","attempt":2,"causation":"1","reason":"no \u003cstock\u003e"}]}` + "\n"
-	const times = `"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:06.5Z",`
+		`{"id":"1","type":"ORDER_REQUESTED","time":"2026-01-02T03:04:05Z","attempt":1,` +
+		`"cause":{"kind":"client"},"before":"","after":"running"},` +
+		`{"id":"2","type":"ORDER_COMPLETED","time":"2026-01-02T03:04:06.5Z","attempt":2,"before":"running","after":"running"},` +
+		`{"id":"3","type":"PAYMENT_REQUESTED","time":"2026-01-02T03:04:08Z","attempt":3,"causation":"2",` +
+		`"cause":{"id":"2","kind":"event","type":"ORDER_COMPLETED"},"before":"running","after":"running"},` +
+		`{"id":"4","type":"PAYMENT_TIMED_OUT","time":"2026-01-02T03:04:09.5Z","attempt":4,"causation":"ORD-B384F/timer/3",` +
+		`"cause":{"id":"ORD-B384F/timer/3","kind":"timer"},"before":"running","after":"running"},` +
+		`{"id":"5","type":"ORDER_CANCEL_REQUESTED","time":"2026-01-02T03:04:11Z","attempt":5,` +
+		`"cause":{"kind":"client"},"actor":"ann","reason":"no \u003cstock\u003e","before":"running","after":"running"},` +
+		`{"id":"6","type":"PAYMENT_COMPENSATION_REQUESTED","time":"2026-01-02T03:04:12.5Z","attempt":6,"causation":"5",` +
+		`"cause":{"id":"5","kind":"command","type":"ORDER_CANCEL_REQUESTED"},"before":"running","after":"compensating"},` +
+		`{"id":"7","type":"PAYMENT_COMPENSATED","time":"2026-01-02T03:04:14Z","attempt":7,"causation":"6",` +
+		`"cause":{"id":"6","kind":"event","type":"PAYMENT_COMPENSATION_REQUESTED"},"before":"compensating","after":"compensating"},` +
+		`{"id":"8","type":"ORDER_CANCELLED","time":"2026-01-02T03:04:15.5Z","attempt":8,"causation":"7",` +
+		`"cause":{"id":"7","kind":"event","type":"PAYMENT_COMPENSATED"},"reason":"cancelled: no \u003cstock\u003e",` +
+		`"before":"compensating","after":"cancelled"},` +
+		`{"id":"9","type":"ORDER_COMMAND_REJECTED","time":"2026-01-02T03:04:17Z","attempt":9,"causation":"elsewhere",` +
+		`"cause":{"id":"elsewhere","kind":"event"},"before":"cancelled","after":"cancelled"}]}` + "\n"
+	const times = `"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:17Z",`
 	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
-		`{"id":"ORD-B384F","status":"failed","version":2,`+times+entries)
+		`{"id":"ORD-B384F","status":"cancelled","version":9,`+times+entries)
 
 	w.get = has(order.Park(row, seedID, "a bug"))
 	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
-		`{"id":"ORD-B384F","status":"failed","version":3,`+times+`"parked":"a bug",`+entries)
+		`{"id":"ORD-B384F","status":"cancelled","version":10,`+times+`"parked":"a bug",`+entries)
 }
 
 func TestTheHistoryOfAnOrderWithoutEventsIsEmpty(t *testing.T) {
 	w := newWorld(t)
 	w.get = has(order.Park(order.Row{}, seedID, "a bug"))
 	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
-		`{"id":"ORD-B384F","status":"running","version":1,"createdAt":"0001-01-01T00:00:00Z","updatedAt":"0001-01-01T00:00:00Z",`+
+		`{"id":"ORD-B384F","status":"unknown","version":1,"createdAt":"0001-01-01T00:00:00Z","updatedAt":"0001-01-01T00:00:00Z",`+
 			`"parked":"a bug","history":[]}`+"\n")
 }
 
@@ -87,7 +110,7 @@ func TestAnOrderThatIsUnknownIsAProblemInTheSeedsWords(t *testing.T) {
 
 func TestAnIDThatIsNoneIsRefusedWithoutALook(t *testing.T) {
 	for _, id := range []string{
-		"1", "ORD-", "ORD-B384", "ORD-B384FF", "ORD-b384f", "ord-B384F", "ORD-B384G", "stuck", "..", "ORD-B384F\x00",
+		"1", "ORD-", "ORD-B384", "ORD-B384FF", "ORD-b384f", "ord-B384F", "ORD-B384G", "Stuck", "..", "ORD-B384F\x00",
 		"ORD-01ARZ3NDEKTSV4RRFFQ69G5FAI", "ORD-01ARZ3NDEKTSV4RRFFQ69G5FAV0", `"<script>`,
 	} {
 		for _, path := range queries {

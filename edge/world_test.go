@@ -30,6 +30,7 @@ type world struct {
 	emit  func(context.Context, order.Event) error
 	get   func(ctx context.Context, id string) (order.Row, error)
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
+	list  func(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error)
 	ready []Component
 
 	registry *prometheus.Registry
@@ -75,6 +76,13 @@ func (w *world) Await(ctx context.Context, id string, until func(order.Row) bool
 		return order.Row{}, ctx.Err()
 	}
 	return w.await(ctx, id, until)
+}
+
+func (w *world) List(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error) {
+	if w.list == nil {
+		return nil, "", nil
+	}
+	return w.list(ctx, f, after, limit)
 }
 
 // Write takes what is logged.
@@ -139,6 +147,12 @@ func (w *world) do(method, path string, headers ...string) answer {
 func (w *world) post(body string, headers ...string) answer {
 	w.t.Helper()
 	return w.serve(w.request(http.MethodPost, "/command", body, append(headers, "Content-Type", "application/json")...))
+}
+
+// command gives a command with a body of JSON.
+func (w *world) command(path, body string, headers ...string) answer {
+	w.t.Helper()
+	return w.serve(w.request(http.MethodPost, "/command/"+path, body, append(headers, "Content-Type", "application/json")...))
 }
 
 // placed gives the id of the one order that was emitted.
@@ -266,4 +280,13 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// decode reads the body of an answer that went well.
+func (a answer) decode(t *testing.T, to any) {
+	t.Helper()
+	if a.StatusCode != http.StatusOK {
+		t.Fatalf("answered %d, %s", a.StatusCode, a.body)
+	}
+	check(t, json.Unmarshal([]byte(a.body), to))
 }

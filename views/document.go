@@ -18,7 +18,7 @@ import (
 
 // document is what is read of a row as MongoDB keeps it: under its id, one member
 // that holds the rest. What answers are made of is row, byte for byte; the other
-// members are for indexes and for people who look.
+// members are for filters and for people who look.
 type document struct {
 	Order struct {
 		Row string `bson:"row"`
@@ -40,11 +40,15 @@ func documentOf(r order.Row) (bson.D, error) {
 	d := bson.D{
 		{Key: "version", Value: r.Meta.Version},
 		{Key: "type", Value: string(r.Type)},
-		{Key: "status", Value: string(r.Meta.Status)},
+		{Key: "status", Value: string(r.Meta.Shown())},
 		{Key: "createdAt", Value: r.Meta.CreatedAt.Truncate(time.Millisecond)},
 		{Key: "updatedAt", Value: r.Meta.UpdatedAt.Truncate(time.Millisecond)},
+		{Key: "held", Value: r.Meta.Held()},
 		{Key: "events", Value: events},
 		{Key: "row", Value: string(row)},
+	}
+	if idle := r.Meta.IdleSince(); !idle.IsZero() {
+		d = append(d, bson.E{Key: "idleSince", Value: idle.Truncate(time.Millisecond)})
 	}
 	// What the store may not take stands in row alone: no output may make a document
 	// that it refuses, as all rows behind it would wait for ever. Sorted, so that a

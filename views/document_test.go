@@ -38,7 +38,7 @@ func TestADocumentIsReadableByPeople(t *testing.T) {
 	var kept bson.D
 	check(t, bson.Unmarshal(m.kept(t, row.ID), &kept))
 	want := map[string]any{"_id": "ORD-B384F", "order": map[string]any{
-		"version": int64(6), "type": "MAIL_COMPLETED", "status": "completed",
+		"version": int64(6), "type": "MAIL_COMPLETED", "status": "completed", "held": false,
 		"createdAt": bson.NewDateTimeFromTime(row.Meta.CreatedAt), "updatedAt": bson.NewDateTimeFromTime(row.Meta.UpdatedAt),
 		"events": []any{
 			"ORDER_REQUESTED", "ORDER_COMPLETED", "PAYMENT_REQUESTED",
@@ -54,6 +54,22 @@ func TestADocumentIsReadableByPeople(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, plainly(kept)); diff != "" {
 		t.Errorf("document (-want +got):\n%s", diff)
+	}
+}
+
+func TestADocumentTellsSinceWhenAnOrderThatShouldGoOnHasNot(t *testing.T) {
+	for n, want := range map[int]int{5: 1, 6: 0} { // it runs, and is complete
+		d, err := documentOf(rowOf(newID(), n))
+		check(t, err)
+		got := 0
+		for _, e := range d {
+			if e.Key == "idleSince" {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("after event %d it does %d times", n, got)
+		}
 	}
 }
 

@@ -63,7 +63,8 @@ func (m *Mongo) Close(ctx context.Context) error { return m.client.Disconnect(ct
 // Prepare makes the indexes that lists of orders are read by. It tries for as
 // long as that takes, until ctx ends.
 func (m *Mongo) Prepare(ctx context.Context, log *slog.Logger) {
-	missing, told := []string{"order.type", "order.status", "order.updatedAt"}, map[string]bool{}
+	missing := []string{"order.type", "order.status", "order.updatedAt", "order.idleSince", "order.held"}
+	told := map[string]bool{}
 	// One at a time, as FerretDB 1.24 fails at several that are there already.
 	index := func(member string) error {
 		_, err := m.orders.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: member, Value: 1}}})
@@ -137,9 +138,13 @@ func (m *Mongo) Get(ctx context.Context, id string) (order.Row, error) {
 	case ctx.Err() != nil:
 		return order.Row{}, ctx.Err()
 	case away(err):
-		return order.Row{}, &order.Error{Kind: order.Unavailable, Detail: "the read store is away"}
+		return order.Row{}, storeAway()
 	}
 	return order.Row{}, fmt.Errorf("views: reading %s: %w", id, err)
+}
+
+func storeAway() error {
+	return &order.Error{Kind: order.Unavailable, Detail: "the read store is away"}
 }
 
 // undated is ctx without its deadline: the driver would give up a little before

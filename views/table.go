@@ -20,7 +20,8 @@ const RoleTable = "table"
 // the rows of all partitions and goes on answering, with what it has, while the
 // brokers are away.
 type Table struct {
-	updated func(order.Row)
+	updated   func(order.Row)
+	maxLooked int // see there
 
 	mu      sync.RWMutex
 	view    *goka.View // nil while none has caught up
@@ -30,7 +31,7 @@ type Table struct {
 // NewTable makes a table, which answers once its View runs. updated, if not nil,
 // is told each row that arrives, from several goroutines.
 func NewTable(updated func(order.Row)) *Table {
-	return &Table{updated: updated}
+	return &Table{updated: updated, maxLooked: maxLooked}
 }
 
 // View is what keeps the table up to date; the caller runs it.
@@ -75,7 +76,7 @@ func (t *Table) Get(_ context.Context, id string) (order.Row, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock() // held, as the view must not stop while it is read
 	if t.view == nil {
-		return order.Row{}, &order.Error{Kind: order.Unavailable, Detail: "the local table is still catching up"}
+		return order.Row{}, catchingUp()
 	}
 	value, err := t.view.Get(id)
 	if err != nil {
@@ -88,6 +89,10 @@ func (t *Table) Get(_ context.Context, id string) (order.Row, error) {
 		return order.Row{}, fmt.Errorf("views: the row of %s cannot be read: %w", id, v.Err)
 	}
 	return order.Row{}, order.NoSuchOrder(id)
+}
+
+func catchingUp() error {
+	return &order.Error{Kind: order.Unavailable, Detail: "the local table is still catching up"}
 }
 
 // Await gives the first row of an order for which until holds. If ctx ends first

@@ -18,11 +18,12 @@ const usage = `simplecqrs runs an order system that does CQRS on Kafka.
   simplecqrs topics create   make the topics that are missing, check all; do this first
   simplecqrs topics check    compare the topics with what they must be
   simplecqrs serve           run roles until interrupted
+  simplecqrs order           place orders, look at them and command them
   simplecqrs bench           run all roles in process and measure them
   simplecqrs healthcheck     ask a running process whether it is ready
 
 Each takes -h. They exit with 0 if all went well, 1 if not, 2 if they were asked
-for what they do not know.
+for what they do not know; order has codes besides.
 
 Without a broker at hand, go run ./cmd/dev brings one along.
 `
@@ -40,6 +41,7 @@ var commands = map[string]command{
 	"serve":       serve,
 	"topics":      topics,
 	"bench":       measure,
+	"order":       orders,
 	"healthcheck": healthcheck,
 }
 
@@ -84,5 +86,5 @@ func run(ctx context.Context, args []string, out output) int {
 		return exitUsage
 	}
 	out.tell("simplecqrs %s: %v\n", name, err)
-	return exitFailed
+	return codeOf(err)
 }

@@ -1,0 +1,407 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os/user"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"simplecqrs/edge"
+	"simplecqrs/order"
+	"simplecqrs/saga"
+)
+
+// shop is an edge whose log and rows are a map, in which pauses are carried out and
+// cancels rejected at once, and other commands left alone.
+type shop struct {
+	url string
+
+	mu   sync.Mutex
+	rows map[string]order.Row
+	log  []order.Event
+	asks []string // paths and queries
+}
+
+func openShop(t *testing.T, rows ...order.Row) *shop {
+	s := &shop{rows: map[string]order.Row{}}
+	for _, r := range rows {
+		s.rows[r.ID] = r
+	}
+	handler := edge.New(edge.Config{Emit: s.Emit, Rows: s, Definition: saga.Default(), Health: edge.Health{
+		Ready: func() []edge.Component { return nil }, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+	}})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.asks = append(s.asks, r.Method+" "+r.URL.String()+" "+r.Header.Get("Prefer"))
+		s.mu.Unlock()
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+func (s *shop) Emit(_ context.Context, e order.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = append(s.log, e)
+	s.rows[e.OrderID] = order.Fold(s.rows[e.OrderID], e)
+	said := map[order.Type]order.Type{
+		order.Pause.Type(): order.OrderPaused, order.Cancel.Type(): order.OrderCommandRejected,
+	}[e.Type]
+	if said != "" {
+		s.rows[e.OrderID] = order.Fold(s.rows[e.OrderID], order.Event{
+			OrderID: e.OrderID, Type: said, ID: e.ID + "/said", Causation: e.ID, Time: e.Time, Reason: "because", Attempt: 1,
+		})
+	}
+	return nil
+}
+
+func (s *shop) Get(_ context.Context, id string) (order.Row, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, found := s.rows[id]
+	if !found {
+		return row, order.NoSuchOrder(id)
+	}
+	return row, nil
+}
+
+func (s *shop) Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
+	if row, err := s.Get(ctx, id); err != nil || until(row) {
+		return row, err
+	}
+	<-ctx.Done()
+	return order.Row{}, ctx.Err()
+}
+
+// List gives two orders a page, however many are asked for.
+func (s *shop) List(_ context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
+		switch {
+		case id <= after || !f.Matches(s.rows[id]):
+		case len(rows) == min(limit, 2):
+			return rows, rows[len(rows)-1].ID, nil
+		default:
+			rows = append(rows, s.rows[id])
+		}
+	}
+	return rows, "", nil
+}
+
+func (s *shop) events() []order.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.log)
+}
+
+// order runs simplecqrs order against the shop.
+func (s *shop) order(t *testing.T, args ...string) (code int, answer, log string) {
+	t.Helper()
+	return simplecqrs(t, append([]string{"order"}, append(args, "-server", s.url)...)...)
+}
+
+var opened = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func rowWith(id string, status order.Status, events ...order.Event) order.Row {
+	row := order.Fold(order.Row{}, order.Event{
+		OrderID: id, Type: "ORDER_REQUESTED", ID: id + "/0", Time: opened, Attempt: 1, Status: status,
+	})
+	for i, e := range events {
+		e.OrderID, e.ID, e.Attempt = id, fmt.Sprintf("%s/%d", id, i+1), max(e.Attempt, 1)
+		e.Time = opened.Add(time.Duration(i+1) * time.Second)
+		row = order.Fold(row, e)
+	}
+	return row
+}
+
+func TestAnOrderIsPlacedFromTheCommandLine(t *testing.T) {
+	s := openShop(t)
+	code, answer, log := s.order(t, "place", "-inputs", `{"payment":{"amount":5}}`)
+	if code != 0 || log != "" {
+		t.Fatalf("exit code %d, log %s", code, log)
+	}
+	first := s.events()[0]
+	if answer != first.OrderID+"\n" || string(first.Inputs[order.Payment]) != `{"amount":5}` || !first.StartAt.IsZero() {
+		t.Errorf("answer %q, event %+v", answer, first)
+	}
+	code, answer, _ = s.order(t, "place", "-at", "2999-01-01T00:00:00Z", "-o", "json")
+	second := s.events()[1]
+	if want := `{"id": "` + second.OrderID + `", "_query": "` + s.url + "/query/" + second.OrderID + `"}` + "\n"; code != 0 || answer != want {
+		t.Errorf("exit code %d, answer %s", code, answer)
+	}
+	if second.StartAt.Year() != 2999 || second.Type != order.OrderScheduled {
+		t.Errorf("event %+v", second)
+	}
+	if code, answer, log = s.order(t, "place", "-wait", "1s"); code != 0 || !strings.Contains(log, "it has not ended within 1s") {
+		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if got := s.asks[2]; got != "POST /command wait=1" {
+		t.Errorf("it asks %s", got)
+	}
+}
+
+func TestAnOrderIsShownForPeople(t *testing.T) {
+	row := rowWith("ORD-00001", "", order.Event{
+		Type: "ORDER_COMPLETED", Outputs: map[order.Step]order.JSON{order.Detail: order.JSON(`{"a":1}`)},
+	})
+	s := openShop(t, row)
+	code, answer, _ := s.order(t, "get", "ORD-00001")
+	const want = "ORD-00001  ORDER_COMPLETED\n  detail   {\"a\":1}\n  events   ORDER_REQUESTED, ORDER_COMPLETED\n"
+	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
+		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
+	}
+	if _, answer, _ = s.order(t, "get", "ORD-00001", "-o", "json"); answer !=
+		`{"id":"ORD-00001","type":"ORDER_COMPLETED","detail":{"a":1},"events":["ORDER_REQUESTED","ORDER_COMPLETED"]}`+"\n" {
+		t.Errorf("as JSON: %s", answer)
+	}
+}
+
+func TestAHistoryIsShownForPeopleAndDoesNothingToTheirTerminal(t *testing.T) {
+	s := openShop(t, order.Park(rowWith("ORD-00001", "",
+		order.Event{Type: order.Cancel.Type(), Actor: "ann", Reason: "no \x1b[2J\nmoney"},
+		order.Event{Type: order.OrderCancelled, Causation: "ORD-00001/1", Status: order.StatusCancelled, Reason: "cancelled"},
+	), "ORD-00001", "a bug"))
+	code, answer, _ := s.order(t, "history", "ORD-00001")
+	want := `ORD-00001  cancelled  parked: a bug
+
+TIME                      EVENT                   ATTEMPT  STATUS     CAUSE                           ACTOR  REASON
+2026-01-02T03:04:05.000Z  ORDER_REQUESTED         1        running    client
+2026-01-02T03:04:06.000Z  ORDER_CANCEL_REQUESTED  1                   client                          ann    no  [2J money
+2026-01-02T03:04:07.000Z  ORDER_CANCELLED         1        cancelled  command ORDER_CANCEL_REQUESTED         cancelled
+`
+	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
+		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
+	}
+}
+
+func TestListsAreShownForPeopleAndTellHowToGoOn(t *testing.T) {
+	stuck := order.Event{Type: order.OrderStuck, Status: order.StatusStuck, Reason: "PAYMENT: no funds"}
+	s := openShop(t, rowWith("ORD-00001", ""), rowWith("ORD-00002", "", stuck), rowWith("ORD-00003", "", stuck), rowWith("ORD-00004", "", stuck))
+	for _, c := range []struct {
+		args        []string
+		answer, log string
+	}{
+		{
+			[]string{"list", "-status", "running"},
+			"ORDER      STATUS   LAST EVENT       CHANGED\n" +
+				"ORD-00001  running  ORDER_REQUESTED  2026-01-02T03:04:05.000Z\n", "",
+		},
+		{
+			[]string{"list", "-type", "ORDER_STUCK", "-since", "2026-01-01T00:00:00Z", "-limit", "1"},
+			"ORDER      STATUS  LAST EVENT   CHANGED\n" +
+				"ORD-00002  stuck   ORDER_STUCK  2026-01-02T03:04:06.000Z\n", "there may be more: -after ORD-00002\n",
+		},
+		{
+			[]string{"stuck", "-for", "1000000h", "-after", "ORD-00002"},
+			"ORDER      STATUS  SINCE                     WHY\n" +
+				"ORD-00003  stuck   2026-01-02T03:04:06.000Z  PAYMENT: no funds\n" +
+				"ORD-00004  stuck   2026-01-02T03:04:06.000Z  PAYMENT: no funds\n", "",
+		},
+	} {
+		code, answer, log := s.order(t, c.args...)
+		if diff := cmp.Diff(c.answer, answer); diff != "" || code != 0 || log != c.log {
+			t.Errorf("%q: exit code %d, log %q, answer (-want +got):\n%s", c.args, code, log, diff)
+		}
+	}
+	var page struct{ Orders []struct{ ID string } }
+	_, answer, _ := s.order(t, "stuck", "-o", "json")
+	check(t, json.Unmarshal([]byte(answer), &page))
+	if len(page.Orders) != 2 {
+		t.Errorf("as JSON: %s", answer)
+	}
+}
+
+func TestACommandTellsWhatCameOfItAndByItsExitCodeToo(t *testing.T) {
+	const ended, runs, stands, none = "ORD-0000E", "ORD-00001", "ORD-00005", "ORD-00009"
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says []string // of answer and log
+	}{
+		{"accepted", []string{"cancel", runs}, 0, []string{runs + "  accepted  CMD-"}},
+		{"done", []string{"pause", runs, "-wait", "5s"}, 0, []string{runs + "  done  ORDER_PAUSED\n"}},
+		{"accepted though it waits for an operator", []string{"retry", stands}, 0, []string{stands + "  accepted  CMD-"}},
+		{"not answered", []string{"retry", "-wait", "1s", stands}, 0, []string{stands + "  accepted", "it was not answered within 1s"}},
+		{"rejected", []string{"cancel", "-wait", "5s", runs}, 4, []string{"simplecqrs order: because"}},
+		{"refused", []string{"pause", ended}, 4, []string{"simplecqrs order: the order is completed"}},
+		{"not there", []string{"pause", none}, 3, []string{"simplecqrs order: no order found for " + none}},
+		{"not there, to be shown", []string{"get", none}, 3, []string{"no order found for " + none}},
+		{"not there, as JSON", []string{"history", none, "-o", "json"}, 3, []string{`"status":404`}},
+		{"several", []string{"pause", runs, none, ended}, 3, []string{
+			runs + "  accepted  CMD-", none + "  refused   no order found", ended + "  refused   the order is completed",
+			"2 of 3 orders did not take it",
+		}},
+		{"several, of which one is refused first", []string{"pause", ended, none}, 4, []string{"2 of 2 orders did not take it"}},
+		{"several, all well", []string{"cancel", runs, stands, "-o", "json"}, 0, []string{`"status":202`}},
+		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done", stands + "  done"}},
+	} {
+		s := openShop(t, rowWith(runs, ""), rowWith(stands, order.StatusStuck), rowWith(ended, order.StatusCompleted))
+		code, answer, log := s.order(t, c.args...)
+		if code != c.code {
+			t.Errorf("%s: exit code %d", c.name, code)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(answer+log, want) {
+				t.Errorf("%s: it does not say %q, but %s%s", c.name, want, answer, log)
+			}
+		}
+	}
+}
+
+func TestACommandGoesToAllOrdersThatAreSo(t *testing.T) {
+	var rows []order.Row
+	for i := range 5 {
+		rows = append(rows, rowWith(fmt.Sprintf("ORD-0000%d", i), ""))
+	}
+	s := openShop(t, append(rows, rowWith("ORD-00005", order.StatusStuck))...)
+	code, answer, log := s.order(t, "cancel", "-status", "running", "-reason", "flood")
+	if code != 0 || log != "" || strings.Count(answer, "accepted") != 5 {
+		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
+	}
+	var ids []string
+	for _, e := range s.events() {
+		if e.Reason != "flood" {
+			t.Errorf("event %+v", e)
+		}
+		ids = append(ids, e.OrderID)
+	}
+	slices.Sort(ids) // the edge deals with many at once
+	if diff := cmp.Diff([]string{"ORD-00000", "ORD-00001", "ORD-00002", "ORD-00003", "ORD-00004"}, ids); diff != "" {
+		t.Errorf("orders (-want +got):\n%s", diff)
+	}
+}
+
+func TestACommandCarriesWhatTheCommandLineSays(t *testing.T) {
+	me, err := user.Current()
+	check(t, err)
+	s := openShop(t, rowWith("ORD-00001", order.StatusStuck), rowWith("ORD-00002", order.StatusScheduled))
+	s.order(t, "skip", "ORD-00001", "-reason", "paid", "-output", `{"by":"cash"}`)
+	s.order(t, "schedule", "-at", "2999-01-01T00:00:00Z", "ORD-00002", "-actor", "ann")
+	events := s.events()
+	if len(events) != 2 {
+		t.Fatalf("events: %+v", events)
+	}
+	if e := events[0]; e.Reason != "paid" || e.Actor != me.Username || string(e.Output) != `{"by":"cash"}` {
+		t.Errorf("skip: %+v", e)
+	}
+	if e := events[1]; e.Reason != "" || e.Actor != "ann" || e.StartAt.Year() != 2999 {
+		t.Errorf("schedule: %+v", e)
+	}
+}
+
+func TestTheServerIsTakenFromTheEnvironmentUnlessItIsSaid(t *testing.T) {
+	s := openShop(t, rowWith("ORD-00001", ""))
+	t.Setenv("SIMPLECQRS_SERVER", s.url+"/")
+	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 0 {
+		t.Errorf("exit code %d, log %s", code, log)
+	}
+	t.Setenv("SIMPLECQRS_SERVER", "http://127.0.0.1:1")
+	if code, _, log := s.order(t, "get", "ORD-00001"); code != 0 {
+		t.Errorf("exit code %d, log %s", code, log)
+	}
+	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 1 || !strings.Contains(log, "refused") {
+		t.Errorf("nobody there: exit code %d, log %s", code, log)
+	}
+	t.Setenv("SIMPLECQRS_SERVER", "nowhere")
+	if code, _, log := simplecqrs(t, "order", "list"); code != 2 || !strings.Contains(log, "SIMPLECQRS_SERVER is \"nowhere\"") {
+		t.Errorf("no URL: exit code %d, log %s", code, log)
+	}
+}
+
+func TestWhatIsNotFromAnEdgeIsAFailureThatIsShown(t *testing.T) {
+	answer, status := "", 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, err := w.Write([]byte(answer))
+		check(t, err)
+	}))
+	defer s.Close()
+	for _, c := range []struct {
+		answer, log string
+		status      int
+	}{
+		{"<html>bad gateway", "simplecqrs order: <html>bad gateway", 502},
+		{"", "simplecqrs order: 503 Service Unavailable", 503},
+		{"hello", "simplecqrs order: invalid character", 200},
+	} {
+		answer, status = c.answer, c.status
+		if code, _, log := simplecqrs(t, "order", "list", "-server", s.URL); code != 1 || !strings.Contains(log, c.log) {
+			t.Errorf("%d %q: exit code %d, log %s", c.status, c.answer, code, log)
+		}
+	}
+}
+
+func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
+	s := openShop(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"get"}, "name one order"},
+		{[]string{"history", "ORD-00001", "ORD-00002"}, "name one order"},
+		{[]string{"get", "ORD-1"}, `"ORD-1" is no order id`},
+		{[]string{"pause"}, "name orders, or say by -status, -type or -since which are meant"},
+		{[]string{"pause", "ORD-00001", "-status", "running"}, "name orders, or say by"},
+		{[]string{"schedule", "ORD-00001"}, "say when, with -at"},
+		{[]string{"schedule", "-at", "soon", "ORD-00001"}, "flag -at: want a time such as"},
+		{[]string{"pause", "-at", "2999-01-01T00:00:00Z", "ORD-00001"}, "flag provided but not defined: -at"},
+		{[]string{"skip", "-output", "{", "ORD-00001"}, "flag -output: want JSON"},
+		{[]string{"retry", "-wait", "1.5s", "ORD-00001"}, "flag -wait: want whole seconds up to 60s"},
+		{[]string{"retry", "-wait", "61s", "ORD-00001"}, "flag -wait: want whole seconds up to 60s"},
+		{[]string{"place", "ORD-00001"}, "an order's id is not for you to say"},
+		{[]string{"place", "-inputs", "[]"}, "-inputs: want a JSON object"},
+		{[]string{"place", "-inputs", "null"}, "-inputs: want a JSON object"},
+		{[]string{"list", "ORD-00001"}, "get shows one"},
+		{[]string{"list", "-status", "lost"}, `flag -status: "lost" is unknown`},
+		{[]string{"list", "-limit", "501"}, "flag -limit: want a whole number from 1 to 500"},
+		{[]string{"stuck", "-for", "0s"}, "-for: want more than 0"},
+		{[]string{"list", "-o", "yaml"}, `flag -o: "yaml" is unknown; known are text, json`},
+	} {
+		code, answer, log := s.order(t, c.args...)
+		if code != 2 || answer != "" || !strings.Contains(log, c.want) || !strings.Contains(log, "usage: simplecqrs order "+c.args[0]) {
+			t.Errorf("%q: exit code %d, answer %q, log %s", c.args, code, answer, log)
+		}
+	}
+	if code, _, log := simplecqrs(t, "order"); code != 2 || !strings.Contains(log, "say what to do") {
+		t.Errorf("nothing: exit code %d, log %s", code, log)
+	}
+	if code, _, log := simplecqrs(t, "order", "brew"); code != 2 || !strings.Contains(log, `unexpected argument "brew"`) {
+		t.Errorf("what is unknown: exit code %d, log %s", code, log)
+	}
+	if len(s.asks) > 0 {
+		t.Errorf("asked: %s", s.asks)
+	}
+}
+
+func TestHelpTellsOfAllThatCanBeDoneWithOrdersAndOfTheExitCodes(t *testing.T) {
+	for _, args := range [][]string{{"order", "-h"}, {"order", "pause", "ORD-00001", "-h"}} {
+		code, answer, log := simplecqrs(t, args...)
+		for _, want := range []string{"0 if all went well", "3 if there is no such order", "4 if the order does not stand"} {
+			if code != 0 || log != "" || !strings.Contains(answer, want) {
+				t.Errorf("%q: exit code %d, log %s, answer %s", args, code, log, answer)
+			}
+		}
+	}
+	_, answer, _ := simplecqrs(t, "order", "-h")
+	for verb := range orderVerbs {
+		if !strings.Contains(answer, verb) {
+			t.Errorf("it does not tell of %s", verb)
+		}
+	}
+}

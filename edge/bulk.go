@@ -1,0 +1,188 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"simplecqrs/order"
+)
+
+const (
+	// maxBulk bounds how many orders one request commands.
+	maxBulk = 1000
+	// bulkWidth is how many of them are dealt with at once.
+	bulkWidth = 50
+)
+
+// result is what came of a command to one of several orders, as if it had been given alone.
+type result struct {
+	ID      string `json:"id"`
+	Status  int    `json:"status"`
+	Command string `json:"command,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// bulk gives a command to several orders: POST /command/{verb}.
+func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
+	if err := admit(r); err != nil {
+		return err
+	}
+	wait, err := waitOf(r.Header)
+	if err != nil {
+		return err
+	}
+	body, err := bodyOf(w, r)
+	if err != nil {
+		return err
+	}
+	all, err := membersOf(body)
+	if err != nil {
+		return err
+	}
+	c, err := commandIn(r, all, "ids", "filter")
+	if err != nil {
+		return err
+	}
+	ids, rows, next, err := e.meant(r.Context(), all)
+	if err != nil {
+		return err
+	}
+	results := e.giveAll(r, c, ids, rows)
+	if wait > 0 {
+		e.awaitAll(w, r, wait, results)
+	}
+	answer, err := json.Marshal(struct {
+		Results []result `json:"results"`
+		More    bool     `json:"more"`
+		Next    string   `json:"next,omitempty"` // the filter's member after, for those that are left
+	}{results, next != "", next})
+	if err != nil {
+		return err
+	}
+	send(w, http.StatusOK, "application/json", answer)
+	return nil
+}
+
+// meant finds which orders a body means, with their rows if it means them by a filter.
+func (e *edge) meant(ctx context.Context, all members) (ids []string, rows []order.Row, next string, err error) {
+	_, listed := all["ids"]
+	_, filtered := all["filter"]
+	switch {
+	case listed == filtered:
+		return nil, nil, "", fail(http.StatusBadRequest, "the body has to have one of the members \"ids\" and \"filter\"")
+	case listed:
+		ids, err = idsIn(all["ids"])
+		return ids, nil, "", err
+	}
+	f, after, err := filterIn(all["filter"])
+	if err != nil {
+		return nil, nil, "", err
+	}
+	rows, next, err = e.findPage(ctx, f, after, maxBulk)
+	for _, row := range rows {
+		ids = append(ids, row.ID)
+	}
+	return ids, rows, next, err
+}
+
+// idsIn reads a list of orders. Nothing is done for any of them if one is wrong.
+func idsIn(raw json.RawMessage) (ids []string, err error) {
+	if err := json.Unmarshal(raw, &ids); err != nil || len(ids) == 0 || len(ids) > maxBulk {
+		return nil, fail(http.StatusBadRequest, "the body's member \"ids\" is not a list of 1 to %d ids", maxBulk)
+	}
+	seen := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if err := orderID(id); err != nil {
+			return nil, err
+		}
+		if seen[id] {
+			return nil, fail(http.StatusBadRequest, "the order %s stands twice", id)
+		}
+		seen[id] = true
+	}
+	return ids, nil
+}
+
+// filterIn reads a filter. An empty one is more likely a mistake than all orders.
+func filterIn(raw json.RawMessage) (f order.Filter, after string, err error) {
+	var all members
+	if err := json.Unmarshal(raw, &all); err != nil || len(all) == 0 {
+		return f, "", fail(http.StatusBadRequest, "the body's member \"filter\" is no JSON object that has members")
+	}
+	if err := all.known(filterNames...); err != nil {
+		return f, "", err
+	}
+	p := make(parameters, len(all))
+	for name := range all {
+		if p[name], err = all.text(name, maxBody); err != nil {
+			return f, "", err
+		}
+	}
+	f, after, err = p.filter("the filter's member")
+	if err == nil && f == (order.Filter{}) {
+		err = fail(http.StatusBadRequest, "the filter says nothing of the orders' status, type or since when")
+	}
+	return f, after, err
+}
+
+// giveAll gives a command to orders, whose rows may be known, within the time that the
+// log has for one.
+func (e *edge) giveAll(r *http.Request, c command, ids []string, rows []order.Row) []result {
+	ctx, cancel := acting(r)
+	defer cancel()
+	results := make([]result, len(ids))
+	one := func(i int) (id string, err error) {
+		if ctx.Err() != nil {
+			return "", &order.Error{Kind: order.Unavailable, Detail: "the time was over before the order's turn came"}
+		}
+		var row order.Row
+		if rows != nil {
+			row = rows[i]
+		} else if row, err = e.find(ctx, ids[i]); err != nil {
+			return "", err
+		}
+		return e.give(ctx, row, c)
+	}
+	var turn atomic.Int64
+	var all sync.WaitGroup
+	for range min(len(ids), bulkWidth) {
+		all.Go(func() {
+			for i := int(turn.Add(1)) - 1; i < len(ids); i = int(turn.Add(1)) - 1 {
+				id, err := one(i)
+				results[i] = e.resultOf(r, ids[i], id, http.StatusAccepted, err)
+			}
+		})
+	}
+	all.Wait()
+	return results
+}
+
+// resultOf is what a client that had asked for one order would have been told.
+func (e *edge) resultOf(r *http.Request, id, command string, status int, err error) result {
+	if err == nil {
+		return result{ID: id, Status: status, Command: command}
+	}
+	p := server{log: e.Health.Logger}.problemOf(r, err)
+	return result{ID: id, Status: p.Status, Command: command, Error: p.said()}
+}
+
+// awaitAll waits for the answers to commands that were accepted, for all of them together.
+func (e *edge) awaitAll(w http.ResponseWriter, r *http.Request, wait time.Duration, results []result) {
+	ctx, cancel := waiting(r, wait)
+	defer cancel()
+	for i, one := range results {
+		if one.Status != http.StatusAccepted {
+			continue
+		}
+		row, err := e.Rows.Await(ctx, one.ID, answers(one.Command))
+		if err != nil {
+			break // the time is over, or the read side away; what is left stays accepted
+		}
+		results[i] = e.resultOf(r, one.ID, one.Command, http.StatusOK, verdict(row, one.Command))
+	}
+	w.Header().Set("Preference-Applied", applied(wait))
+}

@@ -1,0 +1,191 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"simplecqrs/codecs"
+	"simplecqrs/order"
+	"simplecqrs/saga"
+)
+
+const (
+	// maxReason, maxActor and maxKey bound what a command says, in bytes.
+	maxReason = 1000
+	maxActor  = 200
+	maxKey    = 255
+)
+
+// anyVerb is the part of a route that names a command.
+var anyVerb = func() string {
+	var verbs []string
+	for _, c := range order.Commands() {
+		verbs = append(verbs, string(c))
+	}
+	return "{verb:" + strings.Join(verbs, "|") + "}"
+}()
+
+// control gives a command to an order: POST /command/{id}/{verb}.
+func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
+	if err := admit(r); err != nil {
+		return err
+	}
+	wait, err := waitOf(r.Header)
+	if err != nil {
+		return err
+	}
+	id := mux.Vars(r)["id"]
+	if err := orderID(id); err != nil {
+		return err
+	}
+	body, err := bodyOf(w, r)
+	if err != nil {
+		return err
+	}
+	all, err := membersOf(body)
+	if err != nil {
+		return err
+	}
+	c, err := commandIn(r, all)
+	if err != nil {
+		return err
+	}
+	row, err := e.find(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := acting(r)
+	defer cancel()
+	given, err := e.give(ctx, row, c)
+	if err != nil {
+		return err
+	}
+	location := "/query/" + id
+	if wait > 0 {
+		if row, seen := e.awaitRow(w, r, id, wait, answers(given)); seen {
+			if err := verdict(row, given); err != nil {
+				return err
+			}
+			w.Header().Set("Content-Location", location)
+			send(w, http.StatusOK, "application/json", codecs.Answer(row))
+			return nil
+		}
+	}
+	answer, err := json.Marshal(struct {
+		ID      string `json:"id"`
+		Command string `json:"command"`
+		Query   string `json:"_query"`
+		History string `json:"_history"`
+	}{id, given, base(r) + location, base(r) + location + "/history"})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", location)
+	send(w, http.StatusAccepted, "application/json", answer)
+	return nil
+}
+
+// command is what a client asks of an order, or of several.
+type command struct {
+	verb    order.Command
+	reason  string
+	actor   string
+	output  order.JSON
+	startAt time.Time
+	key     string // the same for each copy of the same request; may be empty
+	at      time.Time
+}
+
+// commandIn reads a command. Its body may have further members, that are known to the caller.
+func commandIn(r *http.Request, all members, further ...string) (c command, err error) {
+	c.verb, c.at = order.Command(mux.Vars(r)["verb"]), now()
+	known := append([]string{"reason", "actor"}, further...)
+	if c.verb == order.Skip {
+		known = append(known, "output")
+	}
+	if c.verb == order.Schedule {
+		known = append(known, memberStartAt)
+	}
+	if err := all.known(known...); err != nil {
+		return c, err
+	}
+	if c.reason, err = all.text("reason", maxReason); err != nil {
+		return c, err
+	}
+	if c.actor, err = all.text("actor", maxActor); err != nil {
+		return c, err
+	}
+	if c.output, err = all.value("output"); err != nil {
+		return c, err
+	}
+	startAt, sent, err := all.startAt(c.at)
+	if err != nil {
+		return c, err
+	}
+	if c.startAt = startAt; c.verb == order.Schedule && !sent {
+		return c, fail(http.StatusBadRequest, "the body's member %q is missing: when is the order to begin?", memberStartAt)
+	}
+	c.key = r.Header.Get("Idempotency-Key")
+	if len(c.key) > maxKey {
+		return c, fail(http.StatusBadRequest, "the header Idempotency-Key has %d bytes; %d are allowed", len(c.key), maxKey)
+	}
+	return c, nil
+}
+
+// event is the command as the log has it.
+func (c command) event(id, orderID string) order.Event {
+	return order.Event{
+		OrderID: orderID, Type: c.verb.Type(), ID: id, Time: c.at, Source: source, Actor: c.actor,
+		Reason: c.reason, Output: c.output, StartAt: c.startAt, Attempt: 1, Round: 1,
+	}
+}
+
+// give writes a command to the log, unless it is known already that the order will not
+// take it, and gives its id. The saga has the last word: the order may have moved since.
+func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, err error) {
+	id = commandID(row.ID, c.verb, c.key)
+	if row.Holds(id) { // with a key: it was given before, and acts once
+		return id, verdict(row, id)
+	}
+	switch refused := saga.Refuses(row.Meta.Status, row.Meta.Paused, c.verb); {
+	case row.Meta.Status == "" || row.Meta.Status == order.StatusUnknown:
+		return "", order.NoSuchOrder(row.ID)
+	case refused != "":
+		return "", &order.Error{Kind: order.Conflict, Detail: refused}
+	}
+	if err := e.Emit(ctx, c.event(id, row.ID)); err != nil {
+		e.Health.Logger.Error("the log has not acknowledged a command",
+			slog.String("order", row.ID), slog.String("command", id), slog.Any("error", err))
+		return "", &order.Error{
+			Kind:   order.Unavailable,
+			Detail: fmt.Sprintf("the log has not acknowledged command %s; it may still act", id),
+		}
+	}
+	return id, nil
+}
+
+// answers reports whether the saga has answered a command: whatever comes of one, it
+// says something that the command is the cause of.
+func answers(id string) func(order.Row) bool {
+	return func(row order.Row) bool {
+		return slices.ContainsFunc(row.Meta.History, func(e order.Entry) bool { return e.Causation == id })
+	}
+}
+
+// verdict says why the saga has rejected a command; nil if it has not.
+func verdict(row order.Row, id string) error {
+	for _, one := range row.Meta.History {
+		if one.Causation == id && one.Type == order.OrderCommandRejected {
+			return &order.Error{Kind: order.Conflict, Detail: one.Reason}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"simplecqrs/order"
+)
+
+// ask asks a path with a query.
+func (w *world) ask(path, query string) answer {
+	w.t.Helper()
+	r := w.request(http.MethodGet, path, "")
+	r.URL.RawQuery = query
+	return w.serve(r)
+}
+
+// holding plays a list, and gives what was asked of it.
+func (w *world) holding(next string, rows ...order.Row) (asked *order.Filter, after *string, limit *int) {
+	asked, after, limit = new(order.Filter), new(string), new(int)
+	w.list = func(_ context.Context, f order.Filter, a string, n int) ([]order.Row, string, error) {
+		*asked, *after, *limit = f, a, n
+		return rows, next, nil
+	}
+	return asked, after, limit
+}
+
+func TestAListShowsOrdersAndWhereItGoesOn(t *testing.T) {
+	w := newWorld(t)
+	later := order.Fold(order.Row{}, order.Event{
+		OrderID: running, Type: order.OrderScheduled, ID: "1", Time: began, StartAt: began.Add(time.Hour),
+	})
+	w.holding(isPaused, later, order.Park(paused(standing(isPaused, order.StatusRunning)), isPaused, "a bug"))
+	w.ask("/query", "").want(t, http.StatusOK, `{"orders":[`+
+		`{"id":"ORD-00001","status":"scheduled","type":"ORDER_SCHEDULED","version":1,`+
+		`"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z","startAt":"2026-01-02T04:04:05Z"},`+
+		`{"id":"ORD-00002","status":"paused","type":"ORDER_PAUSED","version":3,`+
+		`"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z","parked":"a bug"}],`+
+		`"next":"ORD-00002"}`+"\n")
+	w.holding("")
+	w.ask("/query", "").want(t, http.StatusOK, `{"orders":[]}`+"\n")
+}
+
+func TestAListIsOfWhatIsAskedFor(t *testing.T) {
+	w := newWorld(t)
+	f, after, limit := w.holding("")
+	for _, c := range []struct {
+		query string
+		want  order.Filter
+		after string
+		limit int
+	}{
+		{"", order.Filter{}, "", 50},
+		{"status=paused", order.Filter{Status: order.StatusPaused}, "", 50},
+		{"type=ORDER_STUCK&limit=500", order.Filter{Type: order.OrderStuck}, "", 500},
+		{"since=2026-01-02T04:04:05%2B01:00&after=ORD-B384F&limit=1", order.Filter{Since: began}, seedID, 1},
+	} {
+		w.ask("/query", c.query)
+		if diff := cmp.Diff(c.want, *f); diff != "" || *after != c.after || *limit != c.limit {
+			t.Errorf("%s: after %q, %d, filter (-want +got):\n%s", c.query, *after, *limit, diff)
+		}
+	}
+}
+
+func TestWhatAListCannotBeAskedIsRefused(t *testing.T) {
+	for _, c := range []struct{ path, query, detail string }{
+		{"/query", "state=x", `the parameter "state" is unknown; known are status, type, since, after, limit`},
+		{"/query", "for=1m", `the parameter "for" is unknown; known are status, type, since, after, limit`},
+		{"/query", "status=running&status=stuck", `the parameter "status" stands twice`},
+		{"/query", "status=lost", `the parameter "status" is "lost"; known are unknown, scheduled, running, paused, compensating, stuck, completed, failed, cancelled`},
+		{"/query", "status=", `the parameter "status" is ""; known are unknown, scheduled, running, paused, compensating, stuck, completed, failed, cancelled`},
+		{"/query", "type=", `the parameter "type" is empty`},
+		{"/query", "since=now", `the parameter "since" is "now": want a time such as 2026-01-02T15:04:05Z`},
+		{"/query", "limit=0", `the parameter "limit" is "0": want a number from 1 to 500`},
+		{"/query", "limit=501", `the parameter "limit" is "501": want a number from 1 to 500`},
+		{"/query", "limit=", `the parameter "limit" is "": want a number from 1 to 500`},
+		{"/query", "after=x", `"x" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`},
+		{"/query", "%zz", `the query cannot be read: invalid URL escape "%zz"`},
+		{"/query/stuck", "status=x", `the parameter "status" is unknown; known are for, after, limit`},
+		{"/query/stuck", "for=10", `the parameter "for" is "10": want a duration such as 10m`},
+		{"/query/stuck", "for=-1m", `the parameter "for" is "-1m": want a duration such as 10m`},
+		{"/query/stuck", "for=0s", `the parameter "for" is "0s": want a duration such as 10m`},
+		{"/query/stuck", "after=", `"" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`},
+		{"/query/stuck", "limit=x", `the parameter "limit" is "x": want a number from 1 to 500`},
+	} {
+		w := newWorld(t)
+		w.list = func(context.Context, order.Filter, string, int) ([]order.Row, string, error) {
+			t.Errorf("%s?%s was looked for", c.path, c.query)
+			return nil, "", nil
+		}
+		w.ask(c.path, c.query).wantProblem(t, http.StatusBadRequest, c.detail)
+	}
+}
+
+func TestOrdersThatAnOperatorShouldLookAtAreShownWithSinceWhenAndWhy(t *testing.T) {
+	stuck := func(reasons ...string) order.Row {
+		row := standing("ORD-00001", order.StatusRunning)
+		for i, reason := range reasons {
+			row = order.Fold(row, order.Event{
+				OrderID: row.ID, Type: order.OrderStuck, ID: reason, Reason: reason, Status: order.StatusStuck,
+				Time: began.Add(time.Duration(i+1) * time.Hour),
+			})
+		}
+		return order.Fold(row, order.Event{OrderID: row.ID, Type: "X_Y", ID: "x", Time: began.Add(9 * time.Hour)})
+	}
+	at := func(row order.Row, types ...order.Type) order.Row {
+		for _, t := range types {
+			row = order.Fold(row, order.Event{OrderID: row.ID, Type: t, ID: string(t), Time: began.Add(time.Minute)})
+		}
+		return row
+	}
+	fresh := standing("ORD-00001", order.StatusRunning)
+	const idle = "no progress since 2026-01-02T03:05:05Z: "
+	for _, c := range []struct {
+		row           order.Row
+		since, reason string
+	}{
+		{stuck("no funds", "no mail"), "2026-01-02T05:04:05Z", "no mail"},
+		{order.Park(stuck("no funds"), "ORD-00001", "a bug"), "2026-01-02T12:04:05Z", "parked: a bug"},
+		{at(fresh, "ORDER_COMPLETED", "PAYMENT_REQUESTED"), "2026-01-02T03:05:05Z", idle + "waiting for PAYMENT_COMPLETED"},
+		{at(fresh, "PAYMENT_COMPENSATION_REQUESTED"), "2026-01-02T03:05:05Z", idle + "waiting for PAYMENT_COMPENSATED"},
+		{at(fresh, "PAYMENT_FAILED"), "2026-01-02T03:05:05Z", idle + "nothing came after PAYMENT_FAILED"},
+		{at(order.Row{ID: "ORD-00001"}, "ORDER_PAUSE_REQUESTED"), "2026-01-02T03:05:05Z", idle + "nothing has begun the order"},
+		{
+			order.Fold(order.Row{}, order.Event{OrderID: "ORD-00001", Type: order.OrderScheduled, ID: "1", Time: began, StartAt: began.Add(time.Minute)}),
+			"2026-01-02T03:05:05Z", idle + "it was to begin then",
+		},
+	} {
+		w := newWorld(t)
+		w.holding("ORD-00009", c.row)
+		got := w.ask("/query/stuck", "")
+		var page struct {
+			Orders []struct{ ID, Status, Since, Reason string }
+			Next   string
+		}
+		got.decode(t, &page)
+		if len(page.Orders) != 1 || page.Orders[0].Since != c.since || page.Orders[0].Reason != c.reason ||
+			page.Orders[0].ID != "ORD-00001" || page.Orders[0].Status != string(c.row.Meta.Shown()) || page.Next != "ORD-00009" {
+			t.Errorf("want since %s: %s, got %s", c.since, c.reason, got.body)
+		}
+	}
+}
+
+func TestForHowLongAnOrderMayStandStillIsForTheClientToSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		f, after, limit := w.holding("")
+		for query, idle := range map[string]time.Duration{"": 15 * time.Minute, "for=90s": 90 * time.Second, "for=2h&after=ORD-B384F&limit=7": 2 * time.Hour} {
+			w.ask("/query/stuck", query)
+			if diff := cmp.Diff(order.Filter{Stalled: time.Now().UTC().Add(-idle)}, *f); diff != "" {
+				t.Errorf("%s: filter (-want +got):\n%s", query, diff)
+			}
+			if query != "" && query != "for=90s" && (*after != seedID || *limit != 7) {
+				t.Errorf("%s: after %q, %d", query, *after, *limit)
+			}
+		}
+	})
+}
+
+func TestTheWaitForAListIsBounded(t *testing.T) {
+	for _, path := range []string{"/query", "/query/stuck"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.list = func(ctx context.Context, _ order.Filter, _ string, _ int) ([]order.Row, string, error) {
+				<-ctx.Done()
+				return nil, "", ctx.Err()
+			}
+			start := time.Now()
+			w.ask(path, "").wantProblem(t, http.StatusServiceUnavailable, "the read side has not answered within 5s")
+			if waited := time.Since(start); waited != queryTime {
+				t.Errorf("answered after %v", waited)
+			}
+		})
+	}
+}
