@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// recent remembers the values that were encoded last, by their bytes. An order's row
-// and state are read back a dozen times within moments of being written, and reading
-// them is the larger part of what an event costs. The values are shared, so nobody may
-// change what one refers to; the fold and the saga do not.
+// recent remembers the latest values of the orders that were written last, by their
+// bytes. An order's row and state are read back a dozen times within moments of being
+// written, and reading them is the larger part of what an event costs. The values are
+// shared, so nobody may change what one refers to; the fold and the saga do not.
 type recent[T any] struct {
 	seed  maphash.Seed
 	slots [recentSlots]atomic.Pointer[remembered[T]]

@@ -64,10 +64,13 @@ func (Row) Encode(value any) ([]byte, error) {
 	}
 	o := seedShape(r)
 	o.raw("meta", encoded)
-	row := o.bytes()
-	recentRows.add(row, r)
-	return row, nil
+	return o.bytes(), nil
 }
+
+// RememberRow has a row that was encoded found again without reading its bytes, for as
+// long as it is one of the latest. It must be made of what the codecs have read, which
+// is what decoding it would give, and may not be changed any more.
+func RememberRow(encoded Encoded, r order.Row) { recentRows.add(encoded, r) }
 
 var recentRows = newRecent[order.Row]()
 

@@ -139,9 +139,11 @@ func (State) Encode(value any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("codecs: state of %s: %w", s.OrderID, err)
 	}
-	recentStates.add(b, s)
 	return b, nil
 }
+
+// RememberState is to states what [RememberRow] is to rows.
+func RememberState(encoded Encoded, s saga.State) { recentStates.add(encoded, s) }
 
 var recentStates = newRecent[saga.State]()
 

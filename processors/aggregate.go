@@ -60,6 +60,7 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 		ctx.SetValue(row)
 		return
 	}
+	codecs.RememberRow(encoded, next)
 	ctx.SetValue(encoded)
 	if next.Meta.Version != row.Meta.Version {
 		a.figures.folded(e.Type)
