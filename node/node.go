@@ -100,8 +100,8 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	if c.has(processors.RoleSaga) {
 		n.processor(ctx, processors.Saga(shells, c.Definition, saga.Decide))
 	}
-	for _, s := range c.Definition.Names() {
-		if p := c.Participants[s]; p != nil && c.has(processors.RoleOf(s)) {
+	for _, s := range c.Definition.Steps {
+		if p := c.Participants[s.Name]; p != nil && c.has(processors.RoleOf(s.Name)) {
 			n.processor(ctx, processors.Worker(shells, s, p))
 		}
 	}

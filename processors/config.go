@@ -15,9 +15,13 @@ type Config struct {
 	Partitions int32            // of each of our topics
 	Now        func() time.Time // nil: time.Now
 	Figures    *Figures         // nil: figures that nobody sees
+	Lanes      int              // requests that a worker has in hand at once; 0: 32
 }
 
 func (c Config) withDefaults() Config {
+	if c.Lanes == 0 {
+		c.Lanes = defaultLanes
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -10,17 +10,29 @@ import (
 	"github.com/lovoo/goka"
 
 	"simplecqrs/codecs"
+	"simplecqrs/stream"
 )
 
 // letter writes the record to deadletter.order.
 func (in intake) letter(ctx goka.Context, value []byte, err error) {
-	l := fitting(codecs.Letter{
-		Role: in.role, Reason: reasonOf(err),
+	in.letterOf(letterFor(ctx, value), err).Emit(ctx)
+}
+
+// letterFor is a record with its place, as a letter that has yet to say what is wrong.
+func letterFor(ctx goka.Context, value []byte) codecs.Letter {
+	return codecs.Letter{
 		Topic: string(ctx.Topic()), Partition: ctx.Partition(), Offset: ctx.Offset(), Written: ctx.Timestamp(),
 		Key: ctx.Key(), Value: value, Headers: ctx.Headers(),
-	})
-	ctx.Emit(codecs.DeadletterOrder, l.Key, l.Value, goka.WithCtxEmitHeaders(codecs.HeadersOfLetter(l)))
+	}
+}
+
+func (in intake) letterOf(l codecs.Letter, err error) stream.Emission {
+	l.Role, l.Reason = in.role, reasonOf(err)
+	l = fitting(l)
 	in.letters.Inc()
+	return stream.Emission{
+		Topic: codecs.DeadletterOrder, Key: l.Key, Value: l.Value, Headers: codecs.HeadersOfLetter(l),
+	}
 }
 
 const (

@@ -114,14 +114,14 @@ func (s orchestrator) hear(ctx goka.Context, value []byte, in saga.Input) {
 	codecs.RememberState(decision.encoded, decision.state)
 	ctx.SetValue(decision.encoded)
 	for _, owed := range decision.owed {
-		owed.emit(ctx)
+		owed.Emit(ctx)
 	}
 }
 
 type decision struct {
 	state   saga.State
 	encoded codecs.Encoded
-	owed    []emission
+	owed    []stream.Emission
 }
 
 // next decides and encodes what follows; an error parks the order.
@@ -137,7 +137,7 @@ func (s orchestrator) next(state saga.State, in saga.Input) (d decision, err err
 	if err != nil {
 		return d, err
 	}
-	d.owed = make([]emission, len(events))
+	d.owed = make([]stream.Emission, len(events))
 	for i, e := range events {
 		if d.owed[i], err = emissionOf(e); err != nil {
 			return d, err

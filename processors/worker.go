@@ -14,6 +14,7 @@ import (
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
+	"simplecqrs/saga"
 	"simplecqrs/stream"
 )
 
@@ -60,12 +61,20 @@ func (f *Failed) Error() string { return f.Reason }
 // RoleOf names the worker's role of a step.
 func RoleOf(s order.Step) string { return strings.ToLower(string(s)) }
 
-// Worker is the processor that answers the requests of a step. It has no table.
-func Worker(c Config, s order.Step, p Participant) stream.Processor {
+// defaultLanes is how many requests a worker has in hand at once.
+const defaultLanes = 32
+
+// Worker is the processor that answers the requests of a step. It has no table. Requests
+// of different orders are worked on beside each other.
+func Worker(c Config, s saga.Step, p Participant) stream.Processor {
 	c = c.withDefaults()
 	w := worker{
-		intake: c.intake(RoleOf(s), false), config: c, step: s, participant: p,
-		request: order.TypeOf(s, order.Requested), undo: order.TypeOf(s, order.CompensationRequested),
+		intake: c.intake(RoleOf(s.Name), false), config: c, step: s, participant: p,
+		request: order.TypeOf(s.Name, order.Requested), undo: order.TypeOf(s.Name, order.CompensationRequested),
+	}
+	lanes := c.Lanes
+	if _, ok := p.(Echo); ok {
+		lanes = 0 // it waits for nobody
 	}
 	return stream.Processor{
 		Role: w.role,
@@ -75,13 +84,14 @@ func Worker(c Config, s order.Step, p Participant) stream.Processor {
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 		),
 		Filter: filter(w.wants),
+		Lanes:  lanes,
 	}
 }
 
 type worker struct {
 	intake
 	config      Config
-	step        order.Step
+	step        saga.Step
 	participant Participant
 
 	request, undo order.Type // what it hears
@@ -94,27 +104,40 @@ func (w worker) handle(ctx goka.Context, msg any) {
 	if !ok || !w.wants(e.Type) {
 		return
 	}
-	if !e.Deadline.IsZero() && !w.config.now().Before(e.Deadline) {
-		return // the saga has given it up, or is about to
+	record := letterFor(ctx, msg.([]byte)) // of the context nothing may be asked later
+	stream.Later(ctx, func(ctx context.Context) []stream.Emission {
+		ctx, cancel := context.WithDeadline(ctx, w.deadline(e))
+		defer cancel()
+		if !w.config.now().Before(w.deadline(e)) {
+			return nil // the saga has given it up, or is about to
+		}
+		answer, err := w.answer(ctx, e)
+		if err != nil {
+			answer = w.letterOf(record, err)
+		}
+		return []stream.Emission{answer}
+	})
+}
+
+// deadline is when a request is no longer to be begun on. One that names none, from a
+// foreign producer, has as long as the plan gives an attempt. So a group whose offsets
+// are lost, and that reads the log from its beginning, charges nobody again.
+func (w worker) deadline(request order.Event) time.Time {
+	if !request.Deadline.IsZero() {
+		return request.Deadline
 	}
-	answer, err := w.answer(context.WithoutCancel(ctx.Context()), e)
-	if err != nil {
-		w.letter(ctx, msg.([]byte), err)
-		return
+	if request.Type == w.undo {
+		return request.Time.Add(w.step.Compensation.Timeout)
 	}
-	answer.emit(ctx)
+	return request.Time.Add(w.step.Timeout)
 }
 
 // answer has the work done. The same request always gives an answer with the
 // same id, by which its readers know the copy.
-func (w worker) answer(ctx context.Context, request order.Event) (emission, error) {
-	if !request.Deadline.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, request.Deadline)
-		defer cancel()
-	}
+func (w worker) answer(ctx context.Context, request order.Event) (stream.Emission, error) {
+	step := w.step.Name
 	asked := Request{
-		OrderID: request.OrderID, Step: w.step, Attempt: request.Attempt, Round: request.Round, Input: request.Inputs[w.step],
+		OrderID: request.OrderID, Step: step, Attempt: request.Attempt, Round: request.Round, Input: request.Inputs[step],
 	}
 	undo := request.Type == w.undo
 	type outcome struct {
@@ -133,7 +156,7 @@ func (w worker) answer(ctx context.Context, request order.Event) (emission, erro
 		return o
 	})
 	if err != nil {
-		return emission{}, err
+		return stream.Emission{}, err
 	}
 	e := order.Event{
 		OrderID: request.OrderID, Time: w.config.now(), Source: w.role,
@@ -144,12 +167,12 @@ func (w worker) answer(ctx context.Context, request order.Event) (emission, erro
 		completed, failed = order.Compensated, order.CompensationFailed
 	}
 	if done.err == nil {
-		e.Type = order.TypeOf(w.step, completed)
+		e.Type = order.TypeOf(step, completed)
 		if !undo {
-			e.Outputs = map[order.Step]order.JSON{w.step: done.output}
+			e.Outputs = map[order.Step]order.JSON{step: done.output}
 		}
 	} else {
-		e.Type = order.TypeOf(w.step, failed)
+		e.Type = order.TypeOf(step, failed)
 		e.Reason, e.Retryable, e.RetryAfter = failureOf(done.err)
 	}
 	e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)

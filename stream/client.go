@@ -152,6 +152,9 @@ type Processor struct {
 	Version Version
 	Filter  Filter  // nil: it wants every record; its loop topic's it gets in any case
 	Timers  *Timers // nil: its values have no deadlines
+	// Lanes bounds how many records are worked on at once by [Later]; 0: that does the
+	// work of each before the next of its partition.
+	Lanes int
 	// Options are passed on to goka, after our own.
 	Options []goka.ProcessorOption
 }
@@ -184,7 +187,9 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			if err != nil {
 				return err
 			}
-			options := append(c.processorOptions(r, p, writes, timers), p.Options...)
+			lanes, end := c.lanes(ctx, r, p, writes)
+			defer end()
+			options := append(c.processorOptions(r, p, writes, timers, lanes), p.Options...)
 			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, options...)
 			if err != nil {
 				return err
@@ -203,7 +208,7 @@ func (p Processor) filter() Filter {
 	return func(r Record) bool { return r.m.Topic == loop.Topic() || p.Filter(r) }
 }
 
-func (c *Client) processorOptions(r *role, p Processor, writes producer, timers *timers) []goka.ProcessorOption {
+func (c *Client) processorOptions(r *role, p Processor, writes producer, timers *timers, lanes *lanes) []goka.ProcessorOption {
 	rewrite := func(topic, key string, value []byte, acked func(int64) error) {
 		writes.Emit(topic, key, value).ThenWithMessage(func(m *sarama.ProducerMessage, err error) {
 			if err == nil {
@@ -221,7 +226,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer, timers 
 		goka.WithHasher(newHasher),
 		goka.WithProducerBuilder(writes.builder),
 		goka.WithStorageBuilder(ownedBuilder(timers.builder(c.tables, r.name, p.Graph), p.Version, rewrite)),
-		goka.WithContextWrapper(failForGood),
+		goka.WithContextWrapper(failForGood(lanes)),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
 		goka.WithConsumerSaramaBuilder(c.consumers(long)),
@@ -231,7 +236,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer, timers 
 			if err != nil {
 				return nil, err
 			}
-			return &group{ConsumerGroup: g, role: r, filter: p.filter(), timers: timers}, nil
+			return &group{ConsumerGroup: g, role: r, filter: p.filter(), timers: timers, lanes: lanes}, nil
 		}),
 	}
 }

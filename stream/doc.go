@@ -22,6 +22,8 @@
 //   - Local tables survive a rebalance, and are wiped with their topic (table.go).
 //   - A deadline in a table's value fires once it has come, also after a restart, and
 //     never before what lay in the log at that time is handled (timers.go).
+//   - Work that takes long holds up neither the other keys of its partition nor a
+//     rebalance (lanes.go).
 //   - A view's offset moves only over what its consumer has acknowledged (gate.go).
 //
 // The caller gives a [Config], opens a [Client], and runs processors and views

@@ -42,6 +42,7 @@ type group struct {
 	role   *role
 	filter Filter
 	timers *timers // nil: there are none
+	lanes  *lanes  // nil: there are none
 }
 
 // Consume implements sarama.ConsumerGroup.
@@ -81,6 +82,7 @@ type handler struct {
 
 func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.session = newSession(s, h.group.role)
+	h.session.lanes = h.group.lanes
 	h.group.timers.assigned(h.session)
 	h.err = h.ConsumerGroupHandler.Setup(h.session)
 	if h.err == nil && s.Context().Err() == nil { // goka gives none when it was cut short
@@ -143,7 +145,8 @@ func (c claim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }
 // the broker, a few times a second, is the finished prefix.
 type session struct {
 	sarama.ConsumerGroupSession
-	role *role
+	role  *role
+	lanes *lanes
 
 	mu     sync.Mutex
 	claims map[place]*claimed
@@ -210,6 +213,9 @@ func (s *session) MarkOffset(topic string, partition int32, next int64, _ string
 	s.mu.Lock()
 	p := s.claims[place{topic, partition}]
 	s.mu.Unlock()
+	if s.lanes.letGo(offset{place{topic, partition}, next - 1}) {
+		return
+	}
 	if p != nil {
 		p.finish(next - 1)
 	}

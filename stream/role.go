@@ -104,6 +104,7 @@ type figures struct {
 	lag         *prometheus.GaugeVec
 	generations *prometheus.CounterVec
 	restarts    *prometheus.CounterVec
+	busy        *prometheus.GaugeVec
 
 	timersOpen    *prometheus.GaugeVec
 	timerLateness *prometheus.HistogramVec
@@ -133,7 +134,11 @@ func newFigures(reg prometheus.Registerer) (*figures, error) {
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30, 300, 3600},
 		}, []string{"role"}),
 	}
-	for _, c := range []prometheus.Collector{f.lag, f.generations, f.restarts, f.timersOpen, f.timerLateness} {
+	f.busy = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "simplecqrs_lanes_busy",
+		Help: "Records that a role is working on beside each other.",
+	}, []string{"role"})
+	for _, c := range []prometheus.Collector{f.busy, f.lag, f.generations, f.restarts, f.timersOpen, f.timerLateness} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
