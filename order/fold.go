@@ -106,10 +106,11 @@ func (r Row) advance(e Event) Row {
 		}
 		r.Outputs[step] = out
 	}
-	if e.Type == OrderScheduled {
+	said := e.Status != "" // by the saga
+	if e.Type == OrderScheduled && (said || !r.begun()) {
 		r.Meta.StartAt = e.StartAt
 	}
-	r.Meta.Status = r.status(e, ok)
+	r.Meta.Status = r.status(e, phase)
 	if ok && phase == Requested && e.Outcome.Ended() {
 		r.Meta.Final, r.Meta.Outcome = step, e.Outcome
 	}
@@ -117,28 +118,29 @@ func (r Row) advance(e Event) Row {
 		r.Meta.Status = r.Meta.Outcome
 	}
 	switch {
-	case r.Meta.Status.Ended(), e.Type == OrderResumed:
+	case r.Meta.Status.Ended(), said && e.Type == OrderResumed:
 		r.Meta.Paused = false
-	case e.Type == OrderPaused:
+	case said && e.Type == OrderPaused:
 		r.Meta.Paused = true
 	}
 	return r
 }
 
+// begun reports whether somebody has requested the order.
+func (r Row) begun() bool { return r.Meta.Status != "" && r.Meta.Status != StatusUnknown }
+
 // status is the row's after an event: the saga's word, if it says one, and else what
-// begins an order. Nothing changes a completed order.
-func (r Row) status(e Event, step bool) Status {
-	begun := r.Meta.Status != "" && r.Meta.Status != StatusUnknown
+// begins an order. Its word counts of a completed order, too: it never takes back that
+// an order is complete, but the fold may have taken a stranger's word for it.
+func (r Row) status(e Event, phase Phase) Status {
 	switch {
-	case r.Meta.Status == StatusCompleted:
-		return StatusCompleted
 	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused:
 		return e.Status
-	case begun:
+	case r.begun():
 		return r.Meta.Status
 	case e.Type == OrderScheduled:
 		return StatusScheduled
-	case step:
+	case phase == Requested:
 		return StatusRunning
 	}
 	return StatusUnknown
@@ -152,22 +154,21 @@ func (r Row) completes(step Step, phase Phase) bool {
 	if step == "" || step != r.Meta.Final || phase != Completed && phase != Requested || r.Meta.Status.Ended() {
 		return false
 	}
-	done, requests := false, make([]string, 0, 1)
+	var request Entry // the first: any further one is a rival's, of which nothing comes
 	for _, e := range r.Meta.History {
 		if e.Type.Unsettles() {
 			return false
 		}
-		if e.Type == TypeOf(step, Requested) {
-			requests = append(requests, e.ID)
+		if request.ID == "" && e.Type == TypeOf(step, Requested) {
+			request = e
 		}
 	}
 	// A foreign producer may say so before it is asked. The worker will say it again
 	// under the same id, and that changes nothing any more.
-	for _, e := range r.Meta.History {
-		done = done || e.Type == TypeOf(step, Completed) &&
-			(e.Causation == "" || slices.Contains(requests, e.Causation))
-	}
-	return done
+	return slices.ContainsFunc(r.Meta.History, func(e Entry) bool {
+		return e.Type == TypeOf(step, Completed) &&
+			(e.Causation == request.ID || e.Causation == "" && e.Attempt == request.Attempt)
+	})
 }
 
 // Park marks the row as waiting for an operator and says why. It is a change

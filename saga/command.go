@@ -23,7 +23,7 @@ func (s State) commanded(in Commanded) State {
 	s = s.moved()
 	s.OrderID = in.OrderID
 	if refused != "" {
-		return s.say(in, Word{Type: order.OrderCommandRejected, Status: s.Status, Reason: refused})
+		return s.say(in, Word{Type: order.OrderCommandRejected, Status: s.known(), Reason: refused})
 	}
 	switch in.Command {
 	case order.Pause:
@@ -77,6 +77,15 @@ func Refuses(status order.Status, paused bool, c order.Command) string {
 		}
 	}
 	return ""
+}
+
+// known is the status as the saga says it: one of its words without a status would pass
+// for another's.
+func (s State) known() order.Status {
+	if s.Status == "" {
+		return order.StatusUnknown
+	}
+	return s.Status
 }
 
 // remembers reports whether a command has had its verdict.
@@ -196,7 +205,7 @@ func (s State) refusals(h Heard, in Input) []Effect {
 		return nil
 	}
 	return []Effect{Tell{
-		OrderID: h.OrderID, Type: order.OrderCommandRejected, Cause: h.ID, Status: s.Status, At: h.At,
+		OrderID: h.OrderID, Type: order.OrderCommandRejected, Cause: h.ID, Status: s.known(), At: h.At,
 		Reason: fmt.Sprintf("more than %d commands have been given to this order", MaxCommands),
 	}}
 }

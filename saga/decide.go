@@ -13,7 +13,7 @@ import (
 func Decide(s State, in Input) (State, []Effect) {
 	h := in.heard()
 	next := s
-	if h.Unsettles && !s.Unsettled {
+	if h.Unsettles && !s.Unsettled && s.Status != order.StatusCompleted {
 		next = s.moved()
 		next.OrderID, next.Unsettled = h.OrderID, true
 	}
@@ -53,6 +53,7 @@ func (s State) decide(in Input) State {
 // timer is what a timer is set for: if any of it changes, a timer that was set no
 // longer means what it did.
 type timer struct {
+	set      bool
 	step     order.Step
 	undo     bool
 	attempt  int
@@ -65,7 +66,8 @@ type timer struct {
 
 func (s State) timer() timer {
 	o := s.Open
-	return timer{o.Step, o.Undo, o.Attempt, o.Waiting, o.Due, s.Deadline, s.StartAt, s.Paused}
+	_, _, set := s.Timer()
+	return timer{set, o.Step, o.Undo, o.Attempt, o.Waiting, o.Due, s.Deadline, s.StartAt, s.Paused}
 }
 
 // requested accepts the order. Another request for an order that is there
@@ -385,8 +387,8 @@ func (s State) requestedStep(a Answer) (i int, ok bool) {
 		return i, false
 	}
 	w := s.Work[i]
-	if i == 0 && w.Before == 0 && a.Cause != "" && a.Cause == s.Began {
-		return i, true
+	if i == 0 && s.Began != "" && (a.Cause == s.Began || a.Cause == s.firstRequest()) {
+		return i, a.Cause == s.Began && w.Before == 0 // the usual id is that of a rival
 	}
 	return i, s.answersRequest(a, order.Requested, w.Before, w.Attempts)
 }

@@ -125,6 +125,8 @@ func InputOf(e order.Event, current Definition, now time.Time) (Input, bool) {
 		if step != order.Detail {
 			return nil, false // the saga's own word
 		}
+		// That it is the last, too, the fold knows by the request alone.
+		heard.Unsettles = len(current.Steps) == 1 && e.Outcome != order.StatusCompleted
 		return OrderRequested{Heard: heard, Definition: current, Inputs: e.Inputs}, true
 	case order.Completed:
 		return StepCompleted{answer}, true
