@@ -1,0 +1,227 @@
+package processors
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/mail"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"simplecqrs/order"
+)
+
+// postOffice is an SMTP server that refuses as the test says.
+type postOffice struct {
+	from, rcpt, data, accepted error // at each stage of the conversation; accepted: after the mail
+	cut                        bool  // the connection is cut instead of the answer to the mail
+
+	mu    sync.Mutex
+	mails []*mail.Message
+	conn  net.Conn
+}
+
+func (p *postOffice) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conn = c.Conn()
+	return p, nil
+}
+func (p *postOffice) Mail(string, *smtp.MailOptions) error { return p.from }
+func (p *postOffice) Rcpt(string, *smtp.RcptOptions) error { return p.rcpt }
+func (p *postOffice) Reset()                               {}
+func (p *postOffice) Logout() error                        { return nil }
+
+func (p *postOffice) Data(r io.Reader) error {
+	if p.data != nil {
+		return p.data
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	m, err := mail.ReadMessage(strings.NewReader(string(text)))
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mails = append(p.mails, m)
+	if p.cut {
+		return errors.Join(p.conn.Close(), io.EOF)
+	}
+	return p.accepted
+}
+
+// open starts the server and gives a participant that sends by it.
+func (p *postOffice) open(t *testing.T, c SMTPConfig) *SMTP {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	server := smtp.NewServer(p)
+	server.Domain = "post.example"
+	var served sync.WaitGroup
+	served.Go(func() { _ = server.Serve(l) }) // it ends with Close
+	t.Cleanup(func() { _ = server.Close(); served.Wait() })
+	c.Address, c.From = l.Addr().String(), "Shop <shop@shop.example>"
+	c.Timeout = 5 * time.Second
+	s, err := NewSMTP(c)
+	check(t, err)
+	return s
+}
+
+var letterAsked = Request{
+	OrderID: "ORD-B384F", Step: order.Mail, Attempt: 1, Round: 1,
+	Input: order.JSON(`{"to":"Ann <ann@example.org>","subject":"Grüße","text":"It is here.\n.\nReally."}`),
+}
+
+func TestAMailIsSentAndKnownByItsOrderStepAndRound(t *testing.T) {
+	var p postOffice
+	s := p.open(t, SMTPConfig{})
+	output, err := s.Do(t.Context(), letterAsked)
+	check(t, err)
+	if want := `{"messageId":"ORD-B384F.mail.1@shop.example","to":"ann@example.org"}`; string(output) != want {
+		t.Errorf("the output is %s, want %s", output, want)
+	}
+	again := letterAsked
+	again.Attempt = 2
+	if _, err := s.Do(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	another := letterAsked
+	another.Round = 2
+	if _, err := s.Do(t.Context(), another); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, m := range p.mails {
+		ids = append(ids, m.Header.Get("Message-ID"))
+	}
+	if len(ids) != 3 || ids[0] != "<ORD-B384F.mail.1@shop.example>" || ids[1] != ids[0] || ids[2] != "<ORD-B384F.mail.2@shop.example>" {
+		t.Errorf("the ids of the mails are %v", ids)
+	}
+	m := p.mails[0]
+	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	check(t, err)
+	body, err := io.ReadAll(m.Body)
+	check(t, err)
+	if subject != "Grüße" || !strings.Contains(string(body), "It is here.\r\n.\r\nReally.") ||
+		!strings.Contains(m.Header.Get("From"), "shop@shop.example") || !strings.Contains(m.Header.Get("To"), "ann@example.org") {
+		t.Errorf("the mail is %v with %q", m.Header, body)
+	}
+	if _, err := m.Header.Date(); err != nil {
+		t.Errorf("its date: %v", err)
+	}
+}
+
+func TestAMailThatIsRefused(t *testing.T) {
+	temporary := &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "busy"}
+	forGood := &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "nobody of that name"}
+	for _, c := range []struct {
+		name     string
+		office   *postOffice
+		declined bool
+	}{
+		{"its sender, for now", &postOffice{from: temporary}, false},
+		{"its sender, for good", &postOffice{from: forGood}, true},
+		{"its recipient, for now", &postOffice{rcpt: temporary}, false},
+		{"its recipient, for good", &postOffice{rcpt: forGood}, true},
+		{"its text, for now", &postOffice{data: temporary}, false},
+		{"its text, for good", &postOffice{data: forGood}, true},
+		{"after it was sent, for now", &postOffice{accepted: temporary}, false},
+		{"after it was sent, for good", &postOffice{accepted: forGood}, true},
+		{"the answer is lost: it may be sent", &postOffice{cut: true}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := c.office.open(t, SMTPConfig{}).Do(t.Context(), letterAsked)
+			var declined *Declined
+			var failed *Failed
+			if !errors.As(err, &declined) && !errors.As(err, &failed) || (declined != nil) != c.declined {
+				t.Errorf("it is %T: %v", err, err)
+			}
+		})
+	}
+}
+
+func TestAMailServerThatIsAwayIsTriedAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	s, err := NewSMTP(SMTPConfig{Address: l.Addr().String(), From: "shop@shop.example"})
+	check(t, err)
+	check(t, l.Close())
+	_, err = s.Do(t.Context(), letterAsked)
+	var failed *Failed
+	if !errors.As(err, &failed) {
+		t.Errorf("it is %T: %v", err, err)
+	}
+}
+
+func TestAnInputThatMakesNoMailIsDeclined(t *testing.T) {
+	var p postOffice
+	s := p.open(t, SMTPConfig{})
+	for _, in := range []string{
+		`{"to":"nobody"}`, `{}`, `[1]`, `{"to":1}`,
+		`{"to":"ann@example.org\r\nBcc: all@example.org"}`,
+		`{"to":"ann@example.org","subject":"hello\r\nBcc: all@example.org"}`,
+	} {
+		r := letterAsked
+		r.Input = order.JSON(in)
+		_, err := s.Do(t.Context(), r)
+		var declined *Declined
+		if !errors.As(err, &declined) {
+			t.Errorf("%s: it is %T: %v", in, err, err)
+		}
+	}
+	if len(p.mails) > 0 {
+		t.Errorf("%d mails were sent", len(p.mails))
+	}
+}
+
+func TestAMailWithoutAnInputGoesWhereTheSettingsSay(t *testing.T) {
+	var p postOffice
+	s := p.open(t, SMTPConfig{To: "orders@example.org", Subject: "An order"})
+	r := letterAsked
+	r.Input = nil
+	_, err := s.Do(t.Context(), r)
+	check(t, err)
+	if h := p.mails[0].Header; h.Get("Subject") != "An order" || !strings.Contains(h.Get("To"), "orders@example.org") {
+		t.Errorf("the mail is %v", h)
+	}
+}
+
+func TestAMailIsNotSentInTheOpenWhereTLSIsRequired(t *testing.T) {
+	var p postOffice
+	for _, c := range []SMTPConfig{{RequireTLS: true}, {User: "shop", Password: "secret"}} {
+		_, err := p.open(t, c).Do(t.Context(), letterAsked)
+		var failed *Failed
+		if !errors.As(err, &failed) || len(p.mails) > 0 {
+			t.Errorf("%+v: it is %v, and %d mails were sent", c, err, len(p.mails))
+		}
+	}
+}
+
+func TestAMailCannotBeUnsent(t *testing.T) {
+	var p postOffice
+	err := p.open(t, SMTPConfig{}).Undo(t.Context(), letterAsked)
+	var declined *Declined
+	if !errors.As(err, &declined) {
+		t.Errorf("it is %v", err)
+	}
+}
+
+func TestMailSettingsThatCannotBeRight(t *testing.T) {
+	for _, c := range []SMTPConfig{
+		{Address: "localhost", From: "a@b.example"}, {Address: "localhost:0", From: "a@b.example"},
+		{Address: ":25", From: "a@b.example"}, {Address: "localhost:smtp", From: "a@b.example"},
+		{Address: "localhost:25", From: "nobody"}, {Address: "localhost:25", From: "a@b.example", To: "nobody"},
+	} {
+		if _, err := NewSMTP(c); err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+}
