@@ -340,7 +340,7 @@ func TestAnOrderMayBePlacedForLater(t *testing.T) {
 	w.wantNothingEmitted()
 }
 
-// three are orders of which one takes a pause, one is paused, and one is not there.
+// Orders of which one takes a pause, one is paused, and one is not there.
 const running, isPaused, missing = "ORD-00001", "ORD-00002", "ORD-00003"
 
 func (w *world) three() {
@@ -493,7 +493,12 @@ func TestACommandToSeveralOrdersIsBoundedInTime(t *testing.T) {
 func TestAClientThatWaitsIsToldOfAllThatTheSagaHasSaidByThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.get = func(_ context.Context, id string) (order.Row, error) { return standing(id, order.StatusRunning), nil }
+		w.get = func(_ context.Context, id string) (order.Row, error) {
+			if id == missing {
+				return order.Row{}, order.NoSuchOrder(id)
+			}
+			return standing(id, order.StatusRunning), nil
+		}
 		w.await = func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
 			row := standing(id, order.StatusRunning)
 			for _, e := range w.events() {
@@ -512,13 +517,13 @@ func TestAClientThatWaitsIsToldOfAllThatTheSagaHasSaidByThen(t *testing.T) {
 			return row, ctx.Err()
 		}
 		start := time.Now()
-		got := w.command("pause", `{"ids":["ORD-0000D","ORD-0000E","ORD-0000F"]}`, "Prefer", "wait=3")
+		got := w.command("pause", `{"ids":["`+missing+`","ORD-0000D","ORD-0000E","ORD-0000F"]}`, "Prefer", "wait=3")
 		got.wantHeaders(t, "Preference-Applied", "wait=3")
 		var status []string
 		for _, r := range got.bulk(t).Results {
 			status = append(status, fmt.Sprint(r.ID, " ", r.Status, " ", r.Error, r.Command != ""))
 		}
-		want := []string{"ORD-0000D 200 true", "ORD-0000E 409 it ended meanwhiletrue", "ORD-0000F 202 true"}
+		want := []string{missing + " 404 no order found for ORD-00003false", "ORD-0000D 200 true", "ORD-0000E 409 it ended meanwhiletrue", "ORD-0000F 202 true"}
 		if diff := cmp.Diff(want, status); diff != "" {
 			t.Errorf("results (-want +got):\n%s", diff)
 		}

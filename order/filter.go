@@ -25,18 +25,17 @@ func (f Filter) Matches(r Row) bool {
 	return true
 }
 
-func before(a, b time.Time) bool {
-	return a.Truncate(time.Millisecond).Before(b.Truncate(time.Millisecond))
-}
+// before reports whether a is in an earlier millisecond than b.
+func before(a, b time.Time) bool { return a.Before(b.Truncate(time.Millisecond)) }
 
 // Held reports whether nothing moves the order until an operator does.
 func (m Meta) Held() bool { return m.Status == StatusStuck || m.Parked != "" }
 
-// IdleSince is since when an order that should go on by itself has not; zero for one
-// that need not. One that is scheduled is idle from its start time on.
+// IdleSince is since when an order that has not ended and is not paused has made no
+// progress; zero for any other. One that is scheduled is idle from its start time on.
 func (m Meta) IdleSince() time.Time {
 	switch {
-	case m.Paused, m.Held(), m.Status.Ended():
+	case m.Paused, m.Status.Ended():
 		return time.Time{}
 	case m.Status == StatusScheduled && m.StartAt.After(m.UpdatedAt):
 		return m.StartAt

@@ -3,7 +3,6 @@ package views
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -141,9 +140,9 @@ func (m *Mongo) List(ctx context.Context, f order.Filter, after string, limit in
 	return p.rows, p.next, nil
 }
 
-// filterOf is a filter as the store has it, by the members that documentOf makes.
+// filterOf is a filter as the store has it, by the members that documentOf makes. Times
+// are cut to the millisecond on the way, as they are in [order.Filter].
 func filterOf(f order.Filter, after string) bson.D {
-	at := func(t time.Time) time.Time { return t.Truncate(time.Millisecond) }
 	d := bson.D{}
 	if after != "" {
 		d = append(d, bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}})
@@ -155,12 +154,12 @@ func filterOf(f order.Filter, after string) bson.D {
 		d = append(d, bson.E{Key: "order.type", Value: string(f.Type)})
 	}
 	if !f.Since.IsZero() {
-		d = append(d, bson.E{Key: "order.updatedAt", Value: bson.D{{Key: "$gte", Value: at(f.Since)}}})
+		d = append(d, bson.E{Key: "order.updatedAt", Value: bson.D{{Key: "$gte", Value: f.Since}}})
 	}
 	if !f.Stalled.IsZero() {
 		d = append(d, bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "order.held", Value: true}},
-			bson.D{{Key: "order.idleSince", Value: bson.D{{Key: "$lt", Value: at(f.Stalled)}}}},
+			bson.D{{Key: "order.idleSince", Value: bson.D{{Key: "$lt", Value: f.Stalled}}}},
 		}})
 	}
 	return d
