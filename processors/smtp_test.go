@@ -67,7 +67,10 @@ func (p *postOffice) open(t *testing.T, c SMTPConfig) *SMTP {
 	server.Domain = "post.example"
 	var served sync.WaitGroup
 	served.Go(func() { _ = server.Serve(l) }) // it ends with Close
-	t.Cleanup(func() { _ = server.Close(); served.Wait() })
+	t.Cleanup(func() { // before it serves, the server does not know its listener
+		_, _ = server.Close(), l.Close()
+		served.Wait()
+	})
 	c.Address, c.From = l.Addr().String(), "Shop <shop@shop.example>"
 	c.Timeout = 5 * time.Second
 	s, err := NewSMTP(c)
