@@ -20,6 +20,7 @@ func admin(t *testing.T, broker string) *kadm.Client {
 const asTheyMustBe = `store.order: 4 partitions, as it must be
 view.order: 4 partitions, as it must be
 saga.order: 4 partitions, as it must be
+saga.timers: 4 partitions, as it must be
 deadletter.order: 4 partitions, as it must be
 `
 
