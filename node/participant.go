@@ -53,7 +53,7 @@ func (r *reading) participant(n *yaml.Node, what string) participant {
 
 // nothing refuses settings where there are none to make.
 func (r *reading) nothing(what string, settings *yaml.Node) {
-	if settings != nil && len(settings.Content) > 0 {
+	if settings != nil && (settings.Kind != yaml.MappingNode || len(settings.Content) > 0) {
 		r.wrong(settings, "%s: want no settings", what)
 	}
 }

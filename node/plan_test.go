@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -198,6 +197,7 @@ steps:
 		{"an unknown participant", "participant: external", "participant: {carrier: {}}", []string{`7: step SHIPPING: participant: want one of echo, external`}},
 		{"two participants", "participant: external", "participant: {echo: {}, external: {}}", []string{`7: step SHIPPING: participant: want one of echo, external`}},
 		{"settings where there are none", "participant: external", "participant: {external: {url: x}}", []string{`7: step SHIPPING: participant: external: want no settings`}},
+		{"settings that are no mapping", "participant: external", "participant: {echo: 5}", []string{`7: step SHIPPING: participant: echo: want no settings`}},
 		{"a participant that holds itself", "participant: external", "participant: &p {echo: *p}", []string{`7: step SHIPPING: participant: echo: want no settings`}},
 		{"mistakes by the dozen", "participant: external\n    timeout: 5m\n    retry:\n      attempts: 5", "participant: other\n    timeout: 5\n    retry:\n      attempts: x", []string{
 			`7: step SHIPPING: participant: want one of echo, external`,
@@ -222,30 +222,41 @@ steps:
 	}
 }
 
-// FuzzReadPlan holds that whatever stands in a file is told with its line, or is a plan
-// that says the same when it is printed.
-func FuzzReadPlan(f *testing.F) {
-	example, err := os.ReadFile(shippingFile)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(example)
-	f.Add([]byte(builtIn))
-	f.Add([]byte("version: 1\nsteps:\n- &s {name: ORDER, participant: &p {echo: *p}}\n- *s\n"))
-	mistake := regexp.MustCompile(`^plan\.yaml:[1-9][0-9]*: .`)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := ReadPlan("plan.yaml", data)
-		if err != nil {
-			if !mistake.MatchString(err.Error()) {
-				t.Errorf("a mistake without a line: %v", err)
+// Each character of a plan is left out, doubled, and made each of those that mean
+// something.
+func TestAnyTextIsAPlanOrAMistakeWithItsLine(t *testing.T) {
+	const text = `version: 2
+steps:
+  - &s {name: ORDER, participant: &p {echo: {}}, retry: {factor: 2}}
+  - name: SHIPPING
+    participant: external
+    timeout: 5m
+    compensation: none
+    onFailure: "stick"
+`
+	mistake := regexp.MustCompile(`^plan\.yaml:([1-9]|10): .`)
+	plans, mistakes := 0, 0
+	for i := range text {
+		for _, by := range []string{"", text[i:i+1] + text[i:i+1], "\n", " ", "\t", "-", ":", "*s", "*p", "&", "{", "]", "!", "#", "|", "?", "0", "\x00", "\xff"} {
+			data := []byte(text[:i] + by + text[i+1:])
+			p, err := ReadPlan("plan.yaml", data)
+			if err != nil {
+				mistakes++
+				if !mistake.MatchString(err.Error()) {
+					t.Errorf("%s\na mistake without a line: %v", data, err)
+				}
+				continue
 			}
-			return
+			plans++
+			again, err := ReadPlan("plan.yaml", []byte(p.String()))
+			if err != nil || !again.Definition.Equal(p.Definition) || again.String() != p.String() {
+				t.Errorf("%s\nis printed as\n%sand that read as\n%s%v", data, p, again, err)
+			}
 		}
-		again, err := ReadPlan("plan.yaml", []byte(p.String()))
-		if err != nil || !again.Definition.Equal(p.Definition) || again.String() != p.String() {
-			t.Errorf("%v: printed as\n%sand read as\n%s", err, p, again)
-		}
-	})
+	}
+	if plans < 100 || mistakes < 100 {
+		t.Errorf("%d plans, %d mistakes: too few to say anything", plans, mistakes)
+	}
 }
 
 var shipped = []order.Type{
