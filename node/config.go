@@ -78,7 +78,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	known, external := AllRoles(c.Definition), c.external()
-	if taken := repeated(append(slices.Clone(known), processors.GroupView, views.RoleTable)); taken != "" {
+	if taken := takenRole(c.Definition); taken != "" {
 		return c, fmt.Errorf("a step's role would be %s, which is another's name", taken)
 	}
 	if len(c.Roles) == 0 {
@@ -122,6 +122,11 @@ func (c Config) needsMongo() bool {
 
 func (c Config) needsTable() bool {
 	return c.Updated != nil || c.has(RoleEdge) && c.Query == QueryLocal
+}
+
+// takenRole gives a role that a step would share with another, if any does.
+func takenRole(d saga.Definition) string {
+	return repeated(append(AllRoles(d), processors.GroupView, views.RoleTable))
 }
 
 // repeated gives a name that stands twice among the names, if any does.

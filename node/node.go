@@ -170,6 +170,9 @@ func (n *Node) close() error {
 	return errors.Join(errs...)
 }
 
+// Roles are what the node plays.
+func (n *Node) Roles() []string { return n.config.Roles }
+
 // Addr is the address that the node listens on.
 func (n *Node) Addr() net.Addr { return n.config.Listener.Addr() }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -187,7 +188,7 @@ func TestAnEdgeAloneIsReadyWhileItHasItsBrokers(t *testing.T) {
 func TestAStepThatWouldTakeAnotherRolesNameIsRefused(t *testing.T) {
 	for _, step := range []order.Step{"SAGA", "VIEW", "SINK", "EDGE", "TABLE", "AGGREGATE"} {
 		d := saga.Default()
-		d.Steps = append(d.Steps, saga.Step{Name: step, Timeout: 1, Retry: saga.Retry{Attempts: 1}})
+		d.Steps = append(d.Steps, saga.Step{Name: step, Timeout: time.Minute, Retry: saga.Retry{Attempts: 1}})
 		_, err := Start(t.Context(), Config{Definition: d})
 		if err == nil || !strings.Contains(err.Error(), "another's name") {
 			t.Errorf("%s: %v", step, err)

@@ -96,7 +96,7 @@ func (w *world) wipe() {
 		names = append(names, topic.Name)
 	}
 	w.await("the groups to be gone", func() bool { // a broker that has yet to see its first says no
-		_, err := admin.DeleteGroups(w.context(), append(AllRoles(saga.Default()), processors.GroupView)...)
+		_, err := admin.DeleteGroups(w.context(), append(AllRoles(saga.Default()), processors.GroupView, "shipping")...)
 		return err == nil
 	})
 	_, err := admin.DeleteTopics(w.context(), names...)

@@ -167,6 +167,15 @@ func TestOncePrintsTheFinishedRowOnTheLastLine(t *testing.T) {
 	}
 }
 
+func TestItShowsTheStepsOfThePlan(t *testing.T) {
+	d := start(t, "-once", "-plan", "../../docs/shipping.yaml")
+	if code := d.code(); code != 0 || d.log.String() != "" {
+		t.Errorf("exit code %d, log: %s", code, d.log)
+	}
+	d.said(`ms  SHIPPING_COMPLETED\n`)
+	d.said(`"shipping":\{"body":"` + d.said(`order (\S+)`) + `_SHIPPING_COMPLETED"\}`)
+}
+
 func TestItServesUntilInterruptedAndSaysWhere(t *testing.T) {
 	d := start(t)
 	d.said("serving; interrupt to end\n")

@@ -27,6 +27,7 @@ const (
 
 type settings struct {
 	listen, data, query string
+	plan                string
 	partitions          int32 // 0: those that are there, or else the default
 	once                bool
 }
@@ -43,6 +44,7 @@ func parse(args []string, answer, log io.Writer) (settings, error) {
 	f.Func("listen", "`address` of the HTTP server; port 0 takes a free one (default "+defaultListen+")", s.setListen)
 	f.StringVar(&s.data, "data", "", "`directory` in which orders and offsets are kept across restarts; without one they go with the process")
 	f.Func("query", "`where` queries are answered from: mongo for the read store, or local for a copy of the table in the process (default mongo)", s.setQuery)
+	f.StringVar(&s.plan, "plan", "", "`file` with the steps of an order and who does them; docs/shipping.yaml is one with a fourth step")
 	f.Func("partitions", fmt.Sprintf("`number` of partitions of the topics (default %d, or what -data has)", defaultPartitions), s.setPartitions)
 	f.BoolVar(&s.once, "once", false, "place one order, print its finished row as JSON on the last line, and end")
 	f.SetOutput(io.Discard)

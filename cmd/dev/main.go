@@ -64,6 +64,10 @@ func tell(log io.Writer, format string, args ...any) {
 
 // run starts the parts one on top of the other and ends them in reverse.
 func (s settings) run(ctx context.Context, answer, log io.Writer) (err error) {
+	plan, err := node.PlanFile(s.plan)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return fmt.Errorf("the HTTP server: %w; -listen takes another address, with port 0 a free one", err)
@@ -91,6 +95,7 @@ func (s settings) run(ctx context.Context, answer, log io.Writer) (err error) {
 	defer stop()
 	n, err := node.Start(ctx, node.Config{
 		Brokers: broker.Addrs(), Mongo: store.URI(), DataDir: s.dir("tables"), Query: s.query, Listener: listener,
+		Definition: plan.Definition, Participants: plan.Participants,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

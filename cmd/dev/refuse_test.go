@@ -45,10 +45,23 @@ func TestHelpTellsOfEachFlagAndIsNoMistake(t *testing.T) {
 	if code != 0 || log != "" {
 		t.Errorf("exit code %d, log %s", code, log)
 	}
-	for _, want := range []string{"-data", "-listen", "-once", "-partitions", "-query", "127.0.0.1:8080"} {
+	for _, want := range []string{"-data", "-listen", "-once", "-partitions", "-plan", "-query", "127.0.0.1:8080"} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("help does not tell of %s:\n%s", want, answer)
 		}
+	}
+}
+
+func TestAMistakeInThePlanIsToldBeforeAnythingStarts(t *testing.T) {
+	dir := t.TempDir()
+	data, plan := filepath.Join(dir, "data"), filepath.Join(dir, "plan.yaml")
+	check(t, os.WriteFile(plan, []byte("version: 1\nsteps: []\n"), 0o600))
+	code, answer, log := runOnce(t.Context(), "-data", data, "-plan", plan)
+	if code != 1 || answer != "" || !strings.HasPrefix(log, "dev: "+plan+":2: the first step must be ORDER") {
+		t.Errorf("exit code %d, answer %q, log %s", code, answer, log)
+	}
+	if _, err := os.Stat(data); !os.IsNotExist(err) {
+		t.Errorf("something was started: %v", err)
 	}
 }
 

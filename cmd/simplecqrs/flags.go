@@ -111,6 +111,9 @@ func oneOf(known ...string) func(string) (string, error) {
 	}
 }
 
+// anything is a value that can only be judged later.
+func anything(s string) (string, error) { return s, nil }
+
 func address(s string) (string, error) {
 	_, port, err := net.SplitHostPort(s)
 	if err == nil {
@@ -156,6 +159,10 @@ const (
 	mostReplication = 100
 	mostOrders      = 100_000_000
 )
+
+func planFlag(f *flag.FlagSet) *string {
+	return f.String("plan", "", "`file` with the steps of an order and who does them; without one they are order detail, payment and mail, done by echo")
+}
 
 func brokersFlag(f *flag.FlagSet) *list {
 	return define(f, "brokers", list{"127.0.0.1:9092"}, listOf(address), "addresses of Kafka brokers, `host:port,…`; some are enough, they name the others")

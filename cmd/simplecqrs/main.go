@@ -17,6 +17,7 @@ const usage = `simplecqrs runs an order system that does CQRS on Kafka.
 
   simplecqrs topics create   make the topics that are missing, check all; do this first
   simplecqrs topics check    compare the topics with what they must be
+  simplecqrs plan check      read a plan of steps and tell each mistake in it
   simplecqrs serve           run roles until interrupted
   simplecqrs order           place orders, look at them and command them
   simplecqrs bench           run all roles in process and measure them
@@ -40,6 +41,7 @@ type command func(ctx context.Context, args []string, out output) error
 var commands = map[string]command{
 	"serve":       serve,
 	"topics":      topics,
+	"plan":        plan,
 	"bench":       measure,
 	"order":       orders,
 	"healthcheck": healthcheck,

@@ -18,8 +18,9 @@ second interrupt ends at once, and what was begun comes again at the next start.
 // serve runs roles until ctx ends, then finishes and commits what was begun.
 func serve(ctx context.Context, args []string, out output) error {
 	f := newFlags("serve", serveSynopsis)
-	all := node.AllRoles(saga.Default())
-	roles := define(f, "roles", list(all), listOf(oneOf(all...)), "what this process does, `role,…` of "+strings.Join(all, ", "))
+	roles := define(f, "roles", nil, listOf(anything), "what this process does, `role,…` of "+
+		strings.Join(node.AllRoles(saga.Default()), ",")+", or of those that -plan gives (default all)")
+	planFile := planFlag(f)
 	brokers := brokersFlag(f)
 	mongo := define(f, "mongo", "mongodb://127.0.0.1:27017/simplecqrs", storeURI, "`URI` of the read store; used by the role sink, and by edge with -query mongo")
 	listen := define(f, "listen", "127.0.0.1:8080", address, "`address` of the HTTP server: the edge in that role, health and metrics in any; port 0 takes a free one")
@@ -28,6 +29,13 @@ func serve(ctx context.Context, args []string, out output) error {
 	verbose := f.Bool("v", false, "log what goka does, too")
 	if err := parse(f, args, out); err != nil {
 		return err
+	}
+	plan, err := node.PlanFile(*planFile)
+	if err != nil {
+		return err
+	}
+	if err := known(*roles, plan); err != nil {
+		return refuse(f, err)
 	}
 	level := slog.LevelInfo
 	if *verbose {
@@ -40,6 +48,7 @@ func serve(ctx context.Context, args []string, out output) error {
 	}
 	n, err := node.Start(ctx, node.Config{
 		Roles: *roles, Brokers: *brokers, Mongo: *mongo, Query: *query, DataDir: *data,
+		Definition: plan.Definition, Participants: plan.Participants,
 		Listener: listener, Logger: log,
 	})
 	if err != nil {
@@ -50,7 +59,7 @@ func serve(ctx context.Context, args []string, out output) error {
 		}
 		return advised(err, *brokers)
 	}
-	log.Info("serving", slog.String("roles", roles.String()), slog.String("listen", n.Addr().String()))
+	log.Info("serving", slog.String("roles", strings.Join(n.Roles(), ",")), slog.String("listen", n.Addr().String()))
 	if n.WaitReady(ctx) == nil {
 		log.Info("ready")
 	}
@@ -58,4 +67,15 @@ func serve(ctx context.Context, args []string, out output) error {
 	err = n.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// known refuses a role that the plan does not lead to.
+func known(roles []string, p node.Plan) error {
+	one := oneOf(node.AllRoles(p.Definition)...)
+	for _, r := range roles {
+		if _, err := one(r); err != nil {
+			return fmt.Errorf("flag -roles: %w", err)
+		}
+	}
+	return nil
 }

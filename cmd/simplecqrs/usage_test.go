@@ -27,12 +27,17 @@ func TestAMistakeInTheArgumentsIsToldBeforeAnythingStarts(t *testing.T) {
 		{append([]string{"serve", "-listen", "8080"}, nobody...), `flag -listen: "8080" is no address: want host:port`},
 		{append([]string{"serve", "-listen", ":http"}, nobody...), `flag -listen: ":http" is no address: want host:port`},
 		{append([]string{"serve", "-mongo", "127.0.0.1:27017"}, nobody...), "flag -mongo: want mongodb://host:port/database"},
+		{append([]string{"serve", "-roles", "shipping"}, nobody...), `flag -roles: "shipping" is unknown; known are edge, order, payment, mail, saga, aggregate, sink`},
+		{append([]string{"serve", "-plan", "../../docs/shipping.yaml", "-roles", "cook"}, nobody...), `flag -roles: "cook" is unknown; known are edge, order, payment, shipping, mail, saga, aggregate, sink`},
 		{append([]string{"serve", "-role", "edge"}, nobody...), "flag provided but not defined: -role"},
 		{append([]string{"serve", "edge"}, nobody...), `unexpected argument "edge"`},
 		{append([]string{"bench", "-n", "0"}, nobody...), "flag -n: want a whole number from 1 to 100000000"},
 		{append([]string{"bench", "-rate", "-1"}, nobody...), "flag -rate: want a number, at least 0"},
 		{append([]string{"bench", "-rate", "NaN"}, nobody...), "flag -rate: want a number, at least 0"},
 		{append([]string{"bench", "-patience", "0s"}, nobody...), "-patience: want more than 0"},
+		{[]string{"plan"}, "say check and a file"},
+		{[]string{"plan", "check"}, "say check and a file"},
+		{[]string{"plan", "check", "a.yaml", "b.yaml"}, `unexpected argument "b.yaml"`},
 		{[]string{"healthcheck", "-url", "127.0.0.1:8080"}, "flag -url: want http://host:port/path"},
 	} {
 		code, answer, log := simplecqrs(t, c.args...)
@@ -56,10 +61,12 @@ func TestHelpIsNoMistake(t *testing.T) {
 	}{
 		{[]string{"-h"}, slices.Collect(maps.Keys(commands))},
 		{[]string{"help"}, slices.Collect(maps.Keys(commands))},
-		{[]string{"serve", "-h"}, []string{"-roles", "-brokers", "-mongo", "-listen", "-data", "-query", "edge,order,payment,mail,saga,aggregate,sink"}},
+		{[]string{"serve", "-h"}, []string{"-roles", "-plan", "-brokers", "-mongo", "-listen", "-data", "-query", "edge,order,payment,mail,saga,aggregate,sink"}},
 		{[]string{"topics", "-h"}, []string{"create", "check", "-brokers", "-partitions", "-replication"}},
 		{[]string{"topics", "create", "--help"}, []string{"-brokers", "-partitions", "-replication"}},
 		{[]string{"bench", "-h"}, []string{"-brokers", "-mongo", "-n", "-rate", "burst"}},
+		{[]string{"plan", "-h"}, []string{"plan check FILE", "line"}},
+		{[]string{"plan", "check", "-h"}, []string{"plan check FILE", "line"}},
 		{[]string{"healthcheck", "-h"}, []string{"-url"}},
 	} {
 		code, answer, log := simplecqrs(t, c.args...)
