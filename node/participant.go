@@ -3,6 +3,7 @@ package node
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -19,7 +20,7 @@ type participant struct {
 }
 
 // kinds are the participants that there are, by their names in the file. Each is given
-// its settings; nil for none.
+// its settings, a mapping that is empty where there are none.
 var kinds = map[string]func(r *reading, what string, settings *yaml.Node) participant{
 	"echo": func(r *reading, what string, settings *yaml.Node) participant {
 		r.nothing(what, settings)
@@ -29,12 +30,54 @@ var kinds = map[string]func(r *reading, what string, settings *yaml.Node) partic
 		r.nothing(what, settings)
 		return participant{}
 	},
+	"http": func(r *reading, what string, settings *yaml.Node) participant {
+		var c processors.HTTPConfig
+		r.mapping(settings, what, members{
+			"url":     r.address(what+": url", &c.URL),
+			"undo":    r.address(what+": undo", &c.UndoURL),
+			"timeout": r.duration(what+": timeout", &c.Timeout),
+			"bearer":  r.setting(what+": bearer", "a token", &c.Bearer),
+		}, "url")
+		return made(r, what, settings, participant{
+			cannotUndo: c.UndoURL == "", remedy: "give it undo, ",
+		}, c, processors.NewHTTP)
+	},
+	"smtp": func(r *reading, what string, settings *yaml.Node) participant {
+		var c processors.SMTPConfig
+		r.mapping(settings, what, members{
+			"address":  r.setting(what+": address", "host:port", &c.Address),
+			"from":     r.setting(what+": from", "a mail address", &c.From),
+			"to":       r.setting(what+": to", "a mail address", &c.To),
+			"subject":  r.setting(what+": subject", "a text", &c.Subject),
+			"timeout":  r.duration(what+": timeout", &c.Timeout),
+			"user":     r.setting(what+": user", "a name", &c.User),
+			"password": r.setting(what+": password", "a password", &c.Password),
+			"tls":      scalar(r, what+": tls", "true or false", &c.RequireTLS, strconv.ParseBool),
+		}, "address", "from")
+		return made(r, what, settings, participant{cannotUndo: true}, c, processors.NewSMTP)
+	},
+}
+
+// made makes a participant of settings in which no mistake was found yet.
+func made[C any, P processors.Participant](
+	r *reading, what string, settings *yaml.Node, p participant, c C, build func(C) (P, error),
+) participant {
+	if len(r.mistakes) > 0 {
+		return p
+	}
+	does, err := build(c)
+	if err != nil {
+		r.wrong(settings, "%s: %v", what, err)
+		return p
+	}
+	p.does = does
+	return p
 }
 
 // participant reads a participant: its name alone, or with its settings.
 func (r *reading) participant(n *yaml.Node, what string) participant {
 	n = resolved(n)
-	name, settings := n, (*yaml.Node)(nil)
+	name, settings := n, &yaml.Node{Kind: yaml.MappingNode, Line: n.Line} // none
 	if n.Kind == yaml.MappingNode && len(n.Content) == 2 {
 		name, settings = n.Content[0], resolved(n.Content[1])
 	}
@@ -53,7 +96,7 @@ func (r *reading) participant(n *yaml.Node, what string) participant {
 
 // nothing refuses settings where there are none to make.
 func (r *reading) nothing(what string, settings *yaml.Node) {
-	if settings != nil && (settings.Kind != yaml.MappingNode || len(settings.Content) > 0) {
+	if settings.Kind != yaml.MappingNode || len(settings.Content) > 0 {
 		r.wrong(settings, "%s: want no settings", what)
 	}
 }

@@ -194,13 +194,13 @@ steps:
 		{"a compensation that is none", sound[strings.Index(sound, "compensation:"):], "compensation: never\n", []string{`14: step SHIPPING: compensation: want none, or a mapping of retry, timeout`}},
 		{"an unknown way on", "onFailure: compensate", "onFailure: ignore", []string{`17: step SHIPPING: onFailure: want compensate, or stick to wait for an operator`}},
 		{"no participant", "    participant: external\n", "", []string{`6: step SHIPPING: participant is missing`}},
-		{"an unknown participant", "participant: external", "participant: {carrier: {}}", []string{`7: step SHIPPING: participant: want one of echo, external`}},
-		{"two participants", "participant: external", "participant: {echo: {}, external: {}}", []string{`7: step SHIPPING: participant: want one of echo, external`}},
+		{"an unknown participant", "participant: external", "participant: {carrier: {}}", []string{`7: step SHIPPING: participant: want one of echo, external, http, smtp`}},
+		{"two participants", "participant: external", "participant: {echo: {}, external: {}}", []string{`7: step SHIPPING: participant: want one of echo, external, http, smtp`}},
 		{"settings where there are none", "participant: external", "participant: {external: {url: x}}", []string{`7: step SHIPPING: participant: external: want no settings`}},
 		{"settings that are no mapping", "participant: external", "participant: {echo: 5}", []string{`7: step SHIPPING: participant: echo: want no settings`}},
 		{"a participant that holds itself", "participant: external", "participant: &p {echo: *p}", []string{`7: step SHIPPING: participant: echo: want no settings`}},
 		{"mistakes by the dozen", "participant: external\n    timeout: 5m\n    retry:\n      attempts: 5", "participant: other\n    timeout: 5\n    retry:\n      attempts: x", []string{
-			`7: step SHIPPING: participant: want one of echo, external`,
+			`7: step SHIPPING: participant: want one of echo, external, http, smtp`,
 			`8: step SHIPPING: timeout "5": want a number and its unit, such as 30s, 5m or 24h`,
 			`10: step SHIPPING: retry: attempts "x": want a whole number`,
 		}},
@@ -317,5 +317,43 @@ func TestAnOrderEndsOnTheStepsThatItBeganWith(t *testing.T) {
 	}
 	if row := w.tableRows()[id]; !slices.Equal(row.Events(), happy) {
 		t.Errorf("the order before in %s: %v", codecs.ViewOrder, row.Events())
+	}
+}
+
+func TestAStepIsDoneByAServiceOrAMailServer(t *testing.T) {
+	t.Setenv("PAY_TOKEN", "secret")
+	p := readPlan(t, `version: 2
+steps:
+  - {name: ORDER, participant: echo}
+  - name: PAYMENT
+    participant: {http: {url: "https://pay.example/charges", undo: "https://pay.example/refunds", timeout: 3s, bearer: "${PAY_TOKEN}"}}
+  - {name: SHIPPING, participant: external}
+  - name: MAIL
+    participant: {smtp: {address: "localhost:25", from: shop@shop.example, tls: true}}
+`)
+	if _, ok := p.Participants[order.Payment].(*processors.HTTP); !ok {
+		t.Errorf("the payment is done by %T", p.Participants[order.Payment])
+	}
+	if _, ok := p.Participants[order.Mail].(*processors.SMTP); !ok {
+		t.Errorf("the mail is done by %T", p.Participants[order.Mail])
+	}
+	if does, found := p.Participants["SHIPPING"]; found {
+		t.Errorf("the shipping is done by %T", does)
+	}
+}
+
+func TestMistakesInAParticipantsSettings(t *testing.T) {
+	for _, c := range []struct{ participant, want string }{
+		{"http", "plan.yaml:5: step PAYMENT: participant: http: url is missing"},
+		{`{http: {url: "ftp://pay.example"}}`, "plan.yaml:5: step PAYMENT: participant: http: url: want an address"},
+		{`{http: {url: "https://pay.example", bearer: "${NOT_SET_ANYWHERE}"}}`, "plan.yaml:5: step PAYMENT: participant: http: bearer: the environment variable NOT_SET_ANYWHERE is not set"},
+		{`{http: {url: "https://pay.example"}}`, "plan.yaml:5: step PAYMENT: its participant cannot undo what it does: give it undo,"},
+		{`{http: {url: "https://pay.example", undo: "https://pay.example/undo", timeout: -1s}}`, "plan.yaml:5: step PAYMENT: participant: http: timeout -1s: want more than nothing"},
+		{`{smtp: {address: nowhere, from: a@b.example}}`, `plan.yaml:5: step PAYMENT: participant: smtp: address "nowhere": want host:port`},
+	} {
+		_, err := ReadPlan("plan.yaml", []byte("version: 2\nsteps:\n  - {name: ORDER, participant: echo}\n  - name: PAYMENT\n    participant: "+c.participant+"\n"))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s:\n%v\nwant %s", c.participant, err, c.want)
+		}
 	}
 }
