@@ -242,7 +242,7 @@ func (l *life) strays() {
 	if l.r.IntN(2) == 0 {
 		e.ID, e.Causation = fmt.Sprint("stray ", len(l.log)), "a request that nobody made"
 	}
-	if l.r.IntN(5) == 0 && l.log[0].Type != order.OrderScheduled {
+	if l.r.IntN(5) == 0 && l.log[0].Type != order.OrderScheduled && len(l.plan.Steps) > 1 {
 		e = saga.Begin(l.plan, id, nil, time.Time{}, l.now, "edge")
 		if l.r.IntN(2) == 0 {
 			e.ID = fmt.Sprint("rival ", len(l.log))
