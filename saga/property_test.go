@@ -113,6 +113,9 @@ func newLife(seed uint64, d saga.Definition) *life {
 	if startAt.IsZero() && l.r.IntN(3) == 0 {
 		first.ID = "a request by another name"
 	}
+	if l.r.IntN(8) == 0 {
+		l.command(order.Pause)
+	}
 	l.append(first)
 	return l
 }
@@ -242,7 +245,7 @@ func (l *life) strays() {
 	if l.r.IntN(2) == 0 {
 		e.ID, e.Causation = fmt.Sprint("stray ", len(l.log)), "a request that nobody made"
 	}
-	if l.r.IntN(5) == 0 && l.log[0].Type != order.OrderScheduled && len(l.plan.Steps) > 1 {
+	if l.r.IntN(5) == 0 && l.row.Meta.StartAt.IsZero() && len(l.plan.Steps) > 1 {
 		e = saga.Begin(l.plan, id, nil, time.Time{}, l.now, "edge")
 		if l.r.IntN(2) == 0 {
 			e.ID = fmt.Sprint("rival ", len(l.log))
