@@ -360,6 +360,7 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 		{"what the saga said before the end counts no more after it", append(happy(), said("ORDER_PAUSED", order.StatusRunning, 7)), "completed"},
 		{"of no end", then(paid, failed(6), said("ORDER_PAUSED", order.StatusRunning, 7)), "failed"},
 		{"an order for later is scheduled", []order.Event{scheduled(1)}, "scheduled"},
+		{"and is no more once it was requested, though the saga says so late", []order.Event{scheduled(1), said("ORDER_REQUESTED", order.StatusRunning, 2), putOff}, "running"},
 		{"until the saga requests it", []order.Event{scheduled(1), said("ORDER_REQUESTED", order.StatusRunning, 2)}, "running"},
 		{"a stranger's request does not", []order.Event{scheduled(1), happy()[0]}, "scheduled"},
 		{"an order that runs is not scheduled", []order.Event{happy()[0], scheduled(2)}, "running"},
