@@ -135,7 +135,7 @@ func (r Row) begun() bool { return r.Meta.Status != "" && r.Meta.Status != Statu
 // which the saga said late, count no more.
 func (r Row) status(e Event, phase Phase) Status {
 	switch {
-	case r.Meta.Status.Ended() && e.Status == StatusRunning, r.begun() && e.Status == StatusScheduled:
+	case r.Meta.Status.Ended() && e.Status != StatusCompensating && !e.Status.Ended(), r.begun() && e.Status == StatusScheduled:
 		return r.Meta.Status
 	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused && e.Status != StatusUnknown:
 		return e.Status

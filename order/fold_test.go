@@ -358,6 +358,7 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 		{"a request after that does", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2), happy()[0]}, "running"},
 		{"also one before its rejection", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), happy()[0], said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2)}, "running"},
 		{"what the saga said before the end counts no more after it", append(happy(), said("ORDER_PAUSED", order.StatusRunning, 7)), "completed"},
+		{"nor that it was stuck", append(happy(), said("ORDER_STUCK", order.StatusStuck, 7)), "completed"},
 		{"of no end", then(paid, failed(6), said("ORDER_PAUSED", order.StatusRunning, 7)), "failed"},
 		{"an order for later is scheduled", []order.Event{scheduled(1)}, "scheduled"},
 		{"and is no more once it was requested, though the saga says so late", []order.Event{scheduled(1), said("ORDER_REQUESTED", order.StatusRunning, 2), putOff}, "running"},
