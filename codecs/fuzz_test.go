@@ -83,6 +83,11 @@ func mustReadWhatTheSagaSays(t *testing.T, events []order.Event) {
 		var effects []saga.Effect
 		state, effects = saga.Decide(state, in)
 		mustComeBack(t, codecs.State{}, state)
+		written, err := codecs.State{}.Encode(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustReadTheHead(t, written, state)
 		for _, effect := range effects {
 			said := effect.Event("saga")
 			value, err := codecs.Event{}.Encode(said)
@@ -90,7 +95,7 @@ func mustReadWhatTheSagaSays(t *testing.T, events []order.Event) {
 				t.Fatal(err)
 			}
 			heard, err := codecs.Read(said.OrderID, value, codecs.HeadersOf(said), time.Time{})
-			if err != nil || heard.ID != said.ID || heard.Causation != e.ID {
+			if err != nil || cmp.Diff(said, heard, cmpopts.EquateEmpty()) != "" {
 				t.Fatalf("%+v is heard as %+v, %v", said, heard, err)
 			}
 		}
@@ -132,6 +137,9 @@ func FuzzRead(f *testing.F) {
 	f.Add("PAYMENT_FAILED", `"payment":1`, "ce_id", "x", "reason", "\x00", "attempt", "2", int64(1<<60))
 	f.Add("MAIL_REQUESTED", `"inputs":{"mail":1}`, "outcome", "completed", "ce_type", "MAIL_REQUESTED", "ce_time", "2026-03-01T12:00:00,5+23:59", int64(-1))
 	f.Add("ORDER_FAILED", "", "outcome", "failed", "ce_source", "\xff", "ce_time", "0000-01-01T00:00:00+23:59", int64(-1<<60))
+	f.Add("ORDER_SCHEDULE_REQUESTED", `"startAt":"2026-03-01T12:00:00.000000001+01:00"`, "actor", "ann", "round", "2", "deadline", "2026-03-01T12:00:00+01:00", int64(1))
+	f.Add("ORDER_SKIP_REQUESTED", `"output":{"a":"<"}`, "retryable", "true", "retry-after", "1h2.5s", "status", "stuck", int64(1))
+	f.Add("ORDER_CANCEL_REQUESTED", ``, "ce_id", "x", "reason", "no", "actor", "\xff", int64(1))
 	f.Add("PAYMENT_COMPLETED", `"payment":"<\ud800"`, "ce_id", "\xff", "causation", "\xff", "reason", "\xff", int64(1))
 	f.Fuzz(func(t *testing.T, of, members, name1, value1, name2, value2, name3, value3 string, ms int64) {
 		body, err := json.Marshal(map[string]string{"id": id, "type": of})
@@ -204,6 +212,8 @@ func FuzzState(f *testing.F) {
 	}
 	for _, s := range []string{
 		`{"open":{},"end":{},"inputs":{"A":null,"":"<\u003c"},"definition":{"steps":[]}}`, `{"id":"\ud800"}`,
+		`{"revision":1,"arming":1,"timer":5,"status":"running","open":{"due":"1969-01-01T00:00:00.5+01:00","rest":"-1h2.5s"},"rest":"0s","words":[{},{"startAt":"2026-01-01T00:00:00Z"}]}`,
+		`{"definition":{"version":2,"deadline":"1h","steps":[{"name":"A","retry":{},"compensation":{"retry":{"factor":1e-9}}},{}]},"work":[{},{"effect":"x"}],"undoing":{}}`,
 		"{\"open\":{\"cause\":\"\xff\"},\"inputs\":{\"\xff\":\"\xff\"}}", `{"ID":"a","iD":"b","inputs":{"A":1,"A":2}}`,
 	} {
 		f.Add([]byte(s))
@@ -216,6 +226,13 @@ func FuzzState(f *testing.F) {
 		switch v := v.(type) {
 		case saga.State:
 			mustComeBack(t, codecs.State{}, v)
+			if v.Revision > 0 && v.Arming > 0 { // as of any that the saga has stored
+				written, err := codecs.State{}.Encode(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustReadTheHead(t, written, v)
+			}
 		case codecs.Malformed:
 			if v.Err == nil || string(v.Raw) != string(data) {
 				t.Errorf("malformed is %q, %v", v.Raw, v.Err)
@@ -256,6 +273,32 @@ func FuzzLetter(f *testing.F) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-written +read):\n%s", diff)
+		}
+	})
+}
+
+// FuzzTimer holds that a timer's value is a number from 1 or malformed.
+func FuzzTimer(f *testing.F) {
+	for _, s := range []string{`{"arming":1}`, `{"arming":0}`, `{"arming":-1}`, `{"arming":1.5}`, `{"arming":"1"}`, `{"arming":9223372036854775808}`, `{"ARMING":3}`, `null`, ``} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v, err := codecs.Timer{}.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch v := v.(type) {
+		case int64:
+			if v < 1 {
+				t.Errorf("it gives %d", v)
+			}
+			mustComeBack(t, codecs.Timer{}, v)
+		case codecs.Malformed:
+			if v.Err == nil || string(v.Raw) != string(data) {
+				t.Errorf("malformed is %q, %v", v.Raw, v.Err)
+			}
+		default:
+			t.Errorf("it gives a %T", v)
 		}
 	})
 }

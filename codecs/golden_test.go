@@ -84,7 +84,11 @@ func happy(inputs map[order.Step]order.JSON) []order.Event {
 }
 
 func asked(after order.Event, r saga.Request, second int) order.Event {
-	r.Attempt, r.Cause, r.At = 1, after.ID, at(second)
+	r.Attempt, r.Round, r.Cause, r.At = max(r.Attempt, 1), max(r.Round, 1), after.ID, at(second)
+	if r.Status == "" {
+		r.Status = order.StatusRunning
+	}
+	r.Deadline = at(second).Add(5 * time.Minute)
 	return r.Event("saga")
 }
 
@@ -93,7 +97,7 @@ func answered(request order.Event, p order.Phase, second int) order.Event {
 	step, _, _ := request.Type.Split()
 	e := order.Event{
 		OrderID: request.OrderID, Type: order.TypeOf(step, p), Time: at(second),
-		Source: strings.ToLower(string(step)), Attempt: request.Attempt, Causation: request.ID,
+		Source: strings.ToLower(string(step)), Attempt: request.Attempt, Round: request.Round, Causation: request.ID,
 	}
 	e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
 	if p == order.Completed {
@@ -107,10 +111,23 @@ func declined() []order.Event {
 	events := happy(nil)[:3]
 	no := answered(events[2], order.Failed, 4)
 	no.Reason = `declined: no "money" – sorry`
-	end := saga.Finish{
-		OrderID: id, Outcome: order.StatusFailed, Cause: no.ID, Reason: "PAYMENT: " + no.Reason, At: at(5),
+	why := "PAYMENT: " + no.Reason
+	undo := asked(no, saga.Request{OrderID: id, Step: order.Detail, Undo: true, Status: order.StatusCompensating, Reason: why}, 5)
+	undone := answered(undo, order.Compensated, 6)
+	end := saga.Tell{OrderID: id, Type: order.OrderFailed, Cause: undone.ID, Status: order.StatusFailed, Reason: why, At: at(7)}
+	return append(events, no, undo, undone, end.Event("saga"))
+}
+
+// ordered is a command as the edge writes it.
+func ordered(c order.Command, second int) order.Event {
+	return order.Event{
+		OrderID: id, Type: c.Type(), ID: "command " + string(c), Time: at(second), Source: "edge", Actor: "ann",
+		Attempt: 1, Round: 1, Reason: "why",
 	}
-	return append(events, no, end.Event("saga"))
+}
+
+func told(of order.Type, status order.Status, cause string, second int) order.Event {
+	return saga.Tell{OrderID: id, Type: of, Status: status, Cause: cause, At: at(second)}.Event("saga")
 }
 
 func fold(events ...order.Event) order.Row {
@@ -137,6 +154,17 @@ func TestEventsOnTheWire(t *testing.T) {
 		order.Payment: order.JSON(`{"card":"…4242"}`),
 	}
 	six, no, with := happy(nil), declined(), happy(inputs)
+	busy := answered(six[2], order.Failed, 4)
+	busy.Reason, busy.Retryable, busy.RetryAfter = "503", true, 90*time.Second
+	again := asked(six[1], saga.Request{OrderID: id, Step: order.Payment, Attempt: 4, Round: 2}, 5)
+	skip, putOff := ordered(order.Skip, 4), ordered(order.Schedule, 4)
+	skip.Output, putOff.StartAt = order.JSON(`{"by":"hand"}`), at(59)
+	skipped := saga.Tell{
+		OrderID: id, Type: "PAYMENT_SKIPPED", Status: order.StatusRunning, Cause: skip.ID, Reason: "why",
+		Step: order.Payment, Output: skip.Output, At: at(5),
+	}.Event("saga")
+	anotherDate := saga.Tell{OrderID: id, Type: order.OrderScheduled, Status: order.StatusScheduled, Cause: putOff.ID, StartAt: at(59), At: at(5)}.Event("saga")
+	timedOut := saga.Tell{OrderID: id, Type: "PAYMENT_TIMED_OUT", Cause: saga.TimerID(id, 2), Attempt: 1, At: at(5)}.Event("saga")
 	shipping := answered(asked(six[5], saga.Request{OrderID: id, Step: "SHIPPING"}, 7), order.Completed, 8)
 	for _, c := range []struct {
 		file string
@@ -151,7 +179,19 @@ func TestEventsOnTheWire(t *testing.T) {
 		{"order_requested_with_inputs", with[0]},
 		{"payment_requested_with_input", with[2]},
 		{"payment_failed", no[3]},
-		{"order_failed", no[4]},
+		{"payment_failed_retryable", busy},
+		{"payment_requested_again", again},
+		{"payment_timed_out", timedOut},
+		{"payment_skipped", skipped},
+		{"order_compensation_requested", no[4]},
+		{"order_compensated", no[5]},
+		{"order_failed", no[6]},
+		{"order_scheduled", saga.Begin(saga.Default(), id, inputs, at(50), at(1), "edge")},
+		{"order_scheduled_anew", anotherDate},
+		{"order_pause_requested", ordered(order.Pause, 4)},
+		{"order_paused", told(order.OrderPaused, order.StatusRunning, "command pause", 5)},
+		{"order_skip_requested", skip},
+		{"order_schedule_requested", putOff},
 		{"shipping_completed", shipping},
 	} {
 		t.Run(c.file, func(t *testing.T) {
@@ -179,6 +219,8 @@ func TestRowsOnTheWire(t *testing.T) {
 		"row_running":             fold(happy(nil)[:2]...),
 		"row_completed":           fold(happy(nil)...),
 		"row_failed":              fold(declined()...),
+		"row_paused":              fold(append(happy(nil)[:3], ordered(order.Pause, 4), told(order.OrderPaused, order.StatusRunning, "command pause", 5))...),
+		"row_scheduled":           fold(saga.Begin(saga.Default(), id, nil, at(50), at(1), "edge")),
 		"row_parked":              order.Park(fold(happy(nil)[:1]...), id, "panic: <nil>\n\tin the fold"),
 		"row_parked_at_its_first": order.Park(order.Row{}, id, "too much"),
 	} {
@@ -209,6 +251,9 @@ func TestStatesOnTheWire(t *testing.T) {
 		"state_running":   decide(happy(nil)[:2]...),
 		"state_completed": decide(happy(nil)...),
 		"state_failed":    decide(declined()...),
+		"state_paused":    decide(append(happy(nil)[:3], ordered(order.Pause, 4))...),
+		"state_scheduled": decide(saga.Begin(saga.Default(), id, nil, at(50), at(1), "edge")),
+		"state_full":      full(),
 		"state_parked":    parked,
 		"state_inputs": decide(happy(map[order.Step]order.JSON{
 			order.Mail: order.JSON(`{"to":"<a@example.com>","n":12345678901234567890}`), order.Payment: order.JSON(`null`),
@@ -219,6 +264,7 @@ func TestStatesOnTheWire(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			mustReadTheHead(t, value, state)
 			_, value = golden(t, file, nil, value)
 			if diff := cmp.Diff(any(state), decoded(t, codecs.State{}, value)); diff != "" {
 				t.Errorf("read back (-written +read):\n%s", diff)
@@ -270,7 +316,7 @@ func decoded(t *testing.T, c interface{ Decode([]byte) (any, error) }, data []by
 // Decode gives a value of one type or a Malformed with the bytes, and never an
 // error, as goka ends its processor on that.
 func TestWhatCannotBeReadIsAValueToo(t *testing.T) {
-	for _, c := range []interface{ Decode([]byte) (any, error) }{codecs.Event{}, codecs.Row{}, codecs.State{}} {
+	for _, c := range []interface{ Decode([]byte) (any, error) }{codecs.Event{}, codecs.Row{}, codecs.State{}, codecs.Timer{}} {
 		for _, data := range [][]byte{nil, {}, []byte(" "), []byte("null"), []byte("[]"), []byte(`"a"`), []byte("1"), []byte("{"), []byte("{}{}"), {0xff}} {
 			v, err := c.Decode(data)
 			m, ok := v.(codecs.Malformed)
@@ -282,7 +328,7 @@ func TestWhatCannotBeReadIsAValueToo(t *testing.T) {
 }
 
 func TestEncodeRefusesWhatIsNotItsOwn(t *testing.T) {
-	for _, c := range []interface{ Encode(any) ([]byte, error) }{codecs.Event{}, codecs.Row{}, codecs.State{}, codecs.Bytes{}} {
+	for _, c := range []interface{ Encode(any) ([]byte, error) }{codecs.Event{}, codecs.Row{}, codecs.State{}, codecs.Bytes{}, codecs.Timer{}} {
 		for _, v := range []any{nil, "text", codecs.Malformed{Raw: []byte("x"), Err: errors.New("bad")}, &order.Row{}} {
 			if b, err := c.Encode(v); err == nil {
 				t.Errorf("%T takes a %T, and gives %q", c, v, b)

@@ -23,7 +23,7 @@ func TestAnEventWithoutHeadersIsTheFirstAttemptAtWhatItSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := order.Event{
-		OrderID: id, Type: "PAYMENT_COMPLETED", ID: "ORD-B384F/PAYMENT_COMPLETED/1", Time: written.UTC(), Attempt: 1,
+		OrderID: id, Type: "PAYMENT_COMPLETED", ID: "ORD-B384F/PAYMENT_COMPLETED/1", Time: written.UTC(), Attempt: 1, Round: 1,
 		Outputs: map[order.Step]order.JSON{order.Payment: order.JSON(`{"body":"ORD-B384F_PAYMENT_COMPLETED"}`)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -53,11 +53,20 @@ func TestEachHeaderCountsForItself(t *testing.T) {
 		{"reason", "no \xff address\xc3", func(e *order.Event) { e.Reason = "no \ufffd address\ufffd" }},
 		{"outcome", "failed", func(e *order.Event) { e.Outcome = order.StatusFailed }},
 		{"outcome", "a word of next year", func(e *order.Event) { e.Outcome = "a word of next year" }},
+		{"actor", "ann \xff", func(e *order.Event) { e.Actor = "ann \ufffd" }},
+		{"round", "3", func(e *order.Event) { e.Round = 3 }},
+		{"deadline", "2026-03-01T12:00:00.5+02:00", func(e *order.Event) { e.Deadline = time.Date(2026, 3, 1, 10, 0, 0, 5e8, time.UTC) }},
+		{"retryable", "true", func(e *order.Event) { e.Retryable = true }},
+		{"retryable", "false", func(*order.Event) {}},
+		{"retryable", "TRUE", func(*order.Event) {}},
+		{"retry-after", "1h1.5s", func(e *order.Event) { e.RetryAfter = time.Hour + 1500*time.Millisecond }},
+		{"status", "stuck", func(e *order.Event) { e.Status = order.StatusStuck }},
+		{"status", "a word of next year", func(e *order.Event) { e.Status = "a word of next year" }},
 		{"traceparent", "\xff", func(*order.Event) {}}, // not ours to read
 		{"ce_specversion", "2.0", func(*order.Event) {}},
 	} {
 		want := order.Event{
-			OrderID: id, Type: "MAIL_FAILED", ID: "ORD-B384F/MAIL_FAILED/1", Time: written.UTC(), Attempt: 1,
+			OrderID: id, Type: "MAIL_FAILED", ID: "ORD-B384F/MAIL_FAILED/1", Time: written.UTC(), Attempt: 1, Round: 1,
 		}
 		c.want(&want)
 		got, err := codecs.Read(id, body, codecs.Headers{c.name: []byte(c.header)}, written)
@@ -112,6 +121,14 @@ func TestARecordIsNoEventFor(t *testing.T) {
 		{"no number of attempts", id, body, header("attempt", "two"), written, `header attempt is "two": want a number from 1`},
 		{"no attempt", id, body, header("attempt", "0"), written, `header attempt is "0": want a number from 1`},
 		{"too many attempts", id, body, header("attempt", "9999999999999999999"), written, `header attempt is "9999999999999999999": want a number from 1`},
+		{"no round", id, body, header("round", "0"), written, `header round is "0": want a number from 1`},
+		{"a deadline that is none", id, body, header("deadline", "soon"), written, `header deadline is "soon": want RFC 3339`},
+		{"a deadline after all years", id, body, header("deadline", "9999-12-31T23:59:59-01:00"), written, `the time is 10000-01-01 00:59:59 +0000 UTC: want a year from 0 to 9999`},
+		{"a wait that is none", id, body, header("retry-after", "90"), written, `header retry-after is "90": want a duration such as 1.5s`},
+		{"a wait of less than nothing", id, body, header("retry-after", "-1s"), written, `header retry-after is "-1s": want a duration such as 1.5s`},
+		{"a start that is no time", id, `{"id":"ORD-B384F","type":"A","startAt":"soon"}`, nil, written, `member "startAt" is "soon": want RFC 3339`},
+		{"a start that is no text", id, `{"id":"ORD-B384F","type":"A","startAt":5}`, nil, written, `member "startAt": want a string`},
+		{"a start after all years", id, `{"id":"ORD-B384F","type":"A","startAt":"9999-12-31T23:59:59-01:00"}`, nil, written, `the time is 10000-01-01 00:59:59 +0000 UTC: want a year from 0 to 9999`},
 		{"no time", id, body, header("ce_time", "noon"), written, `header ce_time is "noon": want RFC 3339`},
 		{"a time that is before all years", id, body, header("ce_time", "0000-01-01T00:00:00+01:00"), written, `the time is -0001-12-31 23:00:00 +0000 UTC: want a year from 0 to 9999`},
 		{"a time that is after all years", id, body, header("ce_time", "9999-12-31T23:59:59-01:00"), written, `the time is 10000-01-01 00:59:59 +0000 UTC: want a year from 0 to 9999`},
@@ -238,7 +255,7 @@ func TestAReasonIsCutToWhatAHeaderMayHold(t *testing.T) {
 		"never in a character":  {strings.Repeat("x", 4095) + "é", strings.Repeat("x", 4095)},
 		"also the saga's words": {"PAYMENT: " + strings.Repeat("x", 4096), "PAYMENT: " + strings.Repeat("x", 4087)},
 	} {
-		e := declined()[4]
+		e := declined()[6]
 		e.Reason = c.reason
 		value, err := codecs.Event{}.Encode(e)
 		if err != nil {

@@ -3,7 +3,8 @@ package codecs
 import (
 	"bytes"
 	"fmt"
-	"sync"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/goccy/go-json"
@@ -16,7 +17,7 @@ import (
 type State struct{}
 
 // state is a saga.State as it is written. What must be read of every value comes
-// first: see RevisionOf and TimerOf.
+// first, see RevisionOf and TimerOf; and last what most have in common, see plans.
 type state struct {
 	Revision int64 `json:"revision"`
 	Arming   int64 `json:"arming"`
@@ -26,7 +27,6 @@ type state struct {
 	Status     order.Status                   `json:"status"`
 	Paused     bool                           `json:"paused,omitempty"`
 	Unsettled  bool                           `json:"unsettled,omitempty"`
-	Definition json.RawMessage                `json:"definition"`
 	Inputs     map[order.Step]json.RawMessage `json:"inputs,omitempty"`
 	Began      string                         `json:"began,omitempty"`
 	Work       []work                         `json:"work,omitempty"`
@@ -37,12 +37,13 @@ type state struct {
 	Rest       duration                       `json:"rest,omitempty"`
 	Words      []word                         `json:"words,omitempty"`
 	Parked     string                         `json:"parked,omitempty"`
+	Definition json.RawMessage                `json:"definition,omitempty"`
 }
 
 type work struct {
 	Effect      saga.Effectiveness `json:"effect,omitempty"`
 	Attempts    int                `json:"attempts,omitempty"`
-	Round       int                `json:"round,omitempty"` // 0 for the first
+	Round       int                `json:"round,omitempty"`
 	Before      int                `json:"before,omitempty"`
 	Undos       int                `json:"undos,omitempty"`
 	UndosBefore int                `json:"undosBefore,omitempty"`
@@ -95,13 +96,9 @@ func (State) Encode(value any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("codecs: %T is not a saga.State", value)
 	}
-	plan, err := definitions.encode(s.Definition)
-	if err != nil {
-		return nil, fmt.Errorf("codecs: state of %s: %w", s.OrderID, err)
-	}
 	w := state{
 		Revision: s.Revision, Arming: s.Arming, OrderID: s.OrderID, Status: s.Status,
-		Paused: s.Paused, Unsettled: s.Unsettled, Definition: plan, Began: s.Began,
+		Paused: s.Paused, Unsettled: s.Unsettled, Began: s.Began,
 		StartAt: some(s.StartAt), Deadline: some(s.Deadline), Rest: duration(s.Rest), Parked: s.Parked,
 	}
 	if due, _, isOpen := s.Timer(); isOpen {
@@ -113,11 +110,9 @@ func (State) Encode(value any) ([]byte, error) {
 			w.Inputs[step] = json.RawMessage(in)
 		}
 	}
-	for _, one := range s.Work {
-		if one.Round == 1 {
-			one.Round = 0
-		}
-		w.Work = append(w.Work, work(one))
+	w.Work = make([]work, len(s.Work))
+	for i, one := range s.Work {
+		w.Work[i] = work(one)
 	}
 	if o := s.Open; o != (saga.Open{}) {
 		w.Open = &open{
@@ -139,7 +134,14 @@ func (State) Encode(value any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("codecs: state of %s: %w", s.OrderID, err)
 	}
-	return b, nil
+	if s.Definition.Equal(saga.Definition{}) {
+		return b, nil
+	}
+	p, err := definitions.of(s.Definition)
+	if err != nil {
+		return nil, fmt.Errorf("codecs: state of %s: %w", s.OrderID, err)
+	}
+	return append(b[:len(b)-1], p.tail...), nil
 }
 
 // RememberState is to states what [RememberRow] is to rows.
@@ -160,6 +162,10 @@ func (State) Decode(data []byte) (any, error) {
 }
 
 func decodeState(data []byte) (s saga.State, err error) {
+	known, found := definitions.in(data)
+	if found {
+		data = append(bytes.Clone(data[:len(data)-len(known.tail)]), '}')
+	}
 	clean, err := valid(data)
 	if err != nil {
 		return s, err
@@ -171,13 +177,18 @@ func decodeState(data []byte) (s saga.State, err error) {
 	if w == nil {
 		return s, errNotJSON
 	}
-	plan, err := definitions.decode(w.Definition)
-	if err != nil {
-		return s, err
+	if !found && len(w.Definition) > 0 {
+		d, err := decodeDefinition(w.Definition)
+		if err != nil {
+			return s, err
+		}
+		if known, err = definitions.of(d); err != nil {
+			return s, err
+		}
 	}
 	s = saga.State{
 		Revision: w.Revision, Arming: w.Arming, OrderID: w.OrderID, Status: w.Status,
-		Paused: w.Paused, Unsettled: w.Unsettled, Definition: plan, Began: w.Began,
+		Paused: w.Paused, Unsettled: w.Unsettled, Definition: known.value, Began: w.Began,
 		StartAt: orZero(w.StartAt), Deadline: orZero(w.Deadline), Rest: time.Duration(w.Rest), Parked: w.Parked,
 	}
 	if len(w.Inputs) > 0 {
@@ -186,9 +197,11 @@ func decodeState(data []byte) (s saga.State, err error) {
 			s.Inputs[step] = compact(in)
 		}
 	}
-	for _, one := range w.Work {
-		one.Round = max(one.Round, 1)
-		s.Work = append(s.Work, saga.Work(one))
+	if len(w.Work) > 0 {
+		s.Work = make([]saga.Work, len(w.Work))
+		for i, one := range w.Work {
+			s.Work[i] = saga.Work(one)
+		}
 	}
 	if o := w.Open; o != nil {
 		s.Open = saga.Open{
@@ -219,7 +232,7 @@ func decodeState(data []byte) (s saga.State, err error) {
 // usualRequest is the id of the open request, unless somebody else's began the order.
 func usualRequest(orderID string, o saga.Open) string {
 	switch {
-	case o.Waiting:
+	case o.Waiting || o.Attempt < 1 || o.Step == "":
 		return ""
 	case o.Undo:
 		return order.EventID(orderID, order.TypeOf(o.Step, order.CompensationRequested), o.Attempt)
@@ -350,43 +363,55 @@ func decodeDefinition(data []byte) (saga.Definition, error) {
 	return d, nil
 }
 
-// definitions remembers the plan that was read or written last. Each state holds a
-// snapshot of one, hardly any of another, and reading it each time would cost more than
-// the rest of the state.
-var definitions lastDefinition
+// definitions remembers the plans that were read or written last. Each state holds a
+// snapshot of one, hardly any of another than the others do, and reading it each time
+// would cost more than the rest of the state.
+var definitions plans
 
-type lastDefinition struct {
-	mu      sync.Mutex
-	encoded []byte
-	value   saga.Definition
+// maxPlans bounds how many plans are remembered; more are in force only while several
+// are replaced.
+const maxPlans = 8
+
+// plans is a list, the newest first, that is replaced and never changed: all partitions
+// read it at the same time.
+type plans struct{ known atomic.Pointer[[]plan] }
+
+type plan struct {
+	tail  []byte // with which a state that holds it ends
+	value saga.Definition
 }
 
-func (l *lastDefinition) encode(d saga.Definition) ([]byte, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.encoded != nil && l.value.Equal(d) {
-		return l.encoded, nil
+func (p *plans) all() []plan {
+	if known := p.known.Load(); known != nil {
+		return *known
 	}
-	b, err := encodeDefinition(d)
+	return nil
+}
+
+// of gives the plan as it is written.
+func (p *plans) of(d saga.Definition) (plan, error) {
+	for _, one := range p.all() {
+		if one.value.Equal(d) {
+			return one, nil
+		}
+	}
+	encoded, err := encodeDefinition(d)
 	if err != nil {
-		return nil, err
+		return plan{}, err
 	}
-	l.encoded, l.value = b, d
-	return b, nil
+	one := plan{slices.Concat([]byte(`,"definition":`), encoded, []byte("}")), d}
+	before := p.all()
+	known := append([]plan{one}, before[:min(len(before), maxPlans-1)]...)
+	p.known.Store(&known) // that another may be lost to it costs no more than its reading
+	return one, nil
 }
 
-func (l *lastDefinition) decode(data []byte) (saga.Definition, error) {
-	if len(data) == 0 {
-		return saga.Definition{}, nil
+// in finds the plan with which an encoded state ends; false if it is none of those.
+func (p *plans) in(state []byte) (plan, bool) {
+	for _, one := range p.all() {
+		if bytes.HasSuffix(state, one.tail) {
+			return one, true
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if bytes.Equal(l.encoded, data) {
-		return l.value, nil
-	}
-	d, err := decodeDefinition(data)
-	if err == nil {
-		l.encoded, l.value = bytes.Clone(data), d
-	}
-	return d, err
+	return plan{}, false
 }

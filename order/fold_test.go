@@ -34,10 +34,30 @@ func last(s order.Step, second int) order.Event {
 	return e
 }
 
+// said is the saga's word on where the order stands.
+func said(of order.Type, status order.Status, second int) order.Event {
+	e := event(of, second)
+	e.ID, e.Status = "the saga's "+string(of), status
+	return e
+}
+
 // failed is the end of an order that a step declined.
 func failed(second int) order.Event {
-	e := event("ORDER_FAILED", second)
-	e.ID, e.Outcome, e.Reason = "end", order.StatusFailed, "PAYMENT: no money"
+	e := said("ORDER_FAILED", order.StatusFailed, second)
+	e.Reason = "PAYMENT: no money"
+	return e
+}
+
+// scheduled is an order for later.
+func scheduled(second int) order.Event {
+	e := event("ORDER_SCHEDULED", second)
+	e.StartAt = at(50)
+	return e
+}
+
+// as is the same said by another event, in answer to some request.
+func as(id, cause string, e order.Event) order.Event {
+	e.ID, e.Causation = id, cause
 	return e
 }
 
@@ -70,12 +90,12 @@ func TestTheHappySixGiveTheSeedsRow(t *testing.T) {
 			Version: 6, Status: order.StatusCompleted, CreatedAt: at(1), UpdatedAt: at(6),
 			Final: order.Mail, Outcome: order.StatusCompleted,
 			History: []order.Entry{
-				{ID: "ORD-B384F/ORDER_REQUESTED/1", Type: "ORDER_REQUESTED", Time: at(1), Attempt: 1},
+				{ID: "ORD-B384F/ORDER_REQUESTED/1", Type: "ORDER_REQUESTED", Time: at(1), Attempt: 1, Status: order.StatusRunning},
 				{ID: "ORD-B384F/ORDER_COMPLETED/1", Type: "ORDER_COMPLETED", Time: at(2), Attempt: 1},
 				{ID: "ORD-B384F/PAYMENT_REQUESTED/1", Type: "PAYMENT_REQUESTED", Time: at(3), Attempt: 1},
 				{ID: "ORD-B384F/PAYMENT_COMPLETED/1", Type: "PAYMENT_COMPLETED", Time: at(4), Attempt: 1},
 				{ID: "ORD-B384F/MAIL_REQUESTED/1", Type: "MAIL_REQUESTED", Time: at(5), Attempt: 1},
-				{ID: "ORD-B384F/MAIL_COMPLETED/1", Type: "MAIL_COMPLETED", Time: at(6), Attempt: 1},
+				{ID: "ORD-B384F/MAIL_COMPLETED/1", Type: "MAIL_COMPLETED", Time: at(6), Attempt: 1, Status: order.StatusCompleted},
 			},
 		},
 	}
@@ -130,20 +150,20 @@ func TestFold(t *testing.T) {
 		},
 		{
 			name: "a step that failed does not end it: whoever decides says that",
-			when: []order.Event{event("PAYMENT_FAILED", 3)}, events: []order.Type{"PAYMENT_FAILED"}, status: order.StatusRunning, updated: 3,
+			when: []order.Event{event("PAYMENT_REQUESTED", 2), event("PAYMENT_FAILED", 3)}, events: []order.Type{"PAYMENT_REQUESTED", "PAYMENT_FAILED"}, status: order.StatusRunning, updated: 3,
 		},
 		{
-			name: "an event with an outcome ends it",
+			name: "the saga's word ends it",
 			when: []order.Event{event("PAYMENT_FAILED", 3), failed(4)}, events: []order.Type{"PAYMENT_FAILED", "ORDER_FAILED"}, status: order.StatusFailed, updated: 4,
 		},
 		{
-			name: "what comes after the end is listed, and the end stays",
+			name: "what others say after the end is listed, and the end stays",
 			when: []order.Event{failed(1), last(order.Mail, 2), completed(order.Mail, 3)}, events: []order.Type{"ORDER_FAILED", "MAIL_REQUESTED", "MAIL_COMPLETED"},
 			status: order.StatusFailed, outputs: outputs{order.Mail: `{"body":"ORD-B384F_MAIL_COMPLETED"}`}, updated: 3,
 		},
 		{
 			name: "a failure after the completion changes the status no more",
-			when: append(happy()[4:], failed(7)), events: []order.Type{"MAIL_REQUESTED", "MAIL_COMPLETED", "ORDER_FAILED"},
+			when: append(happy()[4:], event("PAYMENT_FAILED", 7)), events: []order.Type{"MAIL_REQUESTED", "MAIL_COMPLETED", "PAYMENT_FAILED"},
 			status: order.StatusCompleted, outputs: outputs{order.Mail: `{"body":"ORD-B384F_MAIL_COMPLETED"}`}, updated: 7,
 		},
 		{
@@ -164,7 +184,7 @@ func TestFold(t *testing.T) {
 		{
 			name: "a step says only its own output",
 			when: []order.Event{foreign}, events: []order.Type{"PAYMENT_COMPLETED"},
-			status: order.StatusRunning, outputs: outputs{order.Payment: `{"body":"ORD-B384F_PAYMENT_COMPLETED"}`}, updated: 9,
+			status: order.StatusUnknown, outputs: outputs{order.Payment: `{"body":"ORD-B384F_PAYMENT_COMPLETED"}`}, updated: 9,
 		},
 		{
 			name: "only a completion has an output",
@@ -173,12 +193,12 @@ func TestFold(t *testing.T) {
 		{
 			name: "a completion without an output leaves the one that is there",
 			when: []order.Event{rival, silent}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
-			status: order.StatusRunning, outputs: outputs{order.Detail: `"another"`}, updated: 9,
+			status: order.StatusUnknown, outputs: outputs{order.Detail: `"another"`}, updated: 9,
 		},
 		{
 			name: "the output is that of the step's latest completion",
 			when: []order.Event{completed(order.Detail, 2), rival}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
-			status: order.StatusRunning, outputs: outputs{order.Detail: `"another"`}, updated: 9,
+			status: order.StatusUnknown, outputs: outputs{order.Detail: `"another"`}, updated: 9,
 		},
 		{
 			name: "a fourth step needs no edit of the fold",
@@ -227,9 +247,10 @@ func TestFold(t *testing.T) {
 
 func TestTheHistoryKeepsWhatHappenedWhenAndWhy(t *testing.T) {
 	e := event("PAYMENT_FAILED", 4)
-	e.Attempt, e.Causation, e.Reason = 3, "that request", "no money"
+	e.Attempt, e.Causation, e.Reason, e.Actor = 3, "that request", "no money", "ann"
 	want := []order.Entry{{
 		ID: e.ID, Type: "PAYMENT_FAILED", Time: at(4), Attempt: 3, Causation: "that request", Reason: "no money",
+		Actor: "ann", Status: order.StatusUnknown,
 	}}
 	row := fold(e)
 	if diff := cmp.Diff(want, row.Meta.History); diff != "" {
@@ -244,7 +265,7 @@ func TestTheHistoryKeepsWhatHappenedWhenAndWhy(t *testing.T) {
 func TestAnEventIsFoldedOnce(t *testing.T) {
 	row := fold(happy()...)
 	for _, e := range happy() {
-		e.Type, e.Time, e.Outcome = "MAIL_COMPLETED", at(50), order.StatusFailed
+		e.Type, e.Time, e.Outcome, e.Status = "MAIL_COMPLETED", at(50), order.StatusFailed, order.StatusFailed
 		e.Outputs = map[order.Step]order.JSON{order.Mail: order.JSON(`"again"`)}
 		if diff := cmp.Diff(row, order.Fold(row, e)); diff != "" {
 			t.Errorf("%s again (-once +twice):\n%s", e.ID, diff)
@@ -301,12 +322,127 @@ func TestPark(t *testing.T) {
 // The first event of an order can be the one that fails.
 func TestAnOrderCanBeParkedBeforeItsFirstEvent(t *testing.T) {
 	parked := order.Park(order.Row{}, id, "panic")
-	want := order.Row{ID: id, Meta: order.Meta{Version: 1, Status: order.StatusRunning, Parked: "panic"}}
+	want := order.Row{ID: id, Meta: order.Meta{Version: 1, Status: order.StatusUnknown, Parked: "panic"}}
 	if diff := cmp.Diff(want, parked); diff != "" {
 		t.Errorf("the row (-want +got):\n%s", diff)
 	}
 	row := order.Fold(parked, happy()[0])
 	if !row.Meta.CreatedAt.Equal(at(1)) || row.Meta.Version != 2 {
 		t.Errorf("with its first event it is version %d, created at %v", row.Meta.Version, row.Meta.CreatedAt)
+	}
+}
+
+func TestTheStatusIsTheSagasWord(t *testing.T) {
+	skipped := said("MAIL_SKIPPED", order.StatusRunning, 7)
+	skipped.Outputs = map[order.Step]order.JSON{order.Mail: order.JSON(`"by hand"`), order.Detail: order.JSON(`"not its to say"`)}
+	putOff := said("ORDER_SCHEDULED", order.StatusScheduled, 2)
+	putOff.StartAt = at(55)
+	onlyStep := last(order.Detail, 1)
+	rival := last(order.Detail, 2)
+	rival.ID = "rival"
+	paid := happy()[:5]
+	then := func(events []order.Event, more ...order.Event) []order.Event {
+		return append(events[:len(events):len(events)], more...)
+	}
+
+	for _, rule := range []struct {
+		name string
+		when []order.Event
+		want string // shown; and what is beneath, if it is another
+	}{
+		{"a request begins an order", happy()[:1], "running"},
+		{"so does another plan's", []order.Event{event("SHIPPING_REQUESTED", 1)}, "running"},
+		{"nothing else that a step says does", []order.Event{completed(order.Payment, 1), event("PAYMENT_FAILED", 2), event("PAYMENT_TIMED_OUT", 3)}, "unknown"},
+		{"nor does a command", []order.Event{event("ORDER_PAUSE_REQUESTED", 1)}, "unknown"},
+		{"nor its rejection", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2)}, "unknown"},
+		{"a request after that does", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2), happy()[0]}, "running"},
+		{"also one before its rejection", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), happy()[0], said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2)}, "running"},
+		{"what the saga said before the end counts no more after it", append(happy(), said("ORDER_PAUSED", order.StatusRunning, 7)), "completed"},
+		{"nor that it was stuck", append(happy(), said("ORDER_STUCK", order.StatusStuck, 7)), "completed"},
+		{"of no end", then(paid, failed(6), said("ORDER_PAUSED", order.StatusRunning, 7)), "failed"},
+		{"an order for later is scheduled", []order.Event{scheduled(1)}, "scheduled"},
+		{"and is no more once it was requested, though the saga says so late", []order.Event{scheduled(1), said("ORDER_REQUESTED", order.StatusRunning, 2), putOff}, "running"},
+		{"until the saga requests it", []order.Event{scheduled(1), said("ORDER_REQUESTED", order.StatusRunning, 2)}, "running"},
+		{"a stranger's request does not", []order.Event{scheduled(1), happy()[0]}, "scheduled"},
+		{"an order that runs is not scheduled", []order.Event{happy()[0], scheduled(2)}, "running"},
+		{"a failure alone changes nothing", then(paid, event("MAIL_FAILED", 6)), "running"},
+		{"that it is undone the saga says", then(paid, event("MAIL_FAILED", 6), said("PAYMENT_COMPENSATION_REQUESTED", order.StatusCompensating, 7)), "compensating"},
+		{"that it is stuck, too", then(paid, event("MAIL_FAILED", 6), said("ORDER_STUCK", order.StatusStuck, 7)), "stuck"},
+		{"and that it is not any more", then(paid, said("ORDER_STUCK", order.StatusStuck, 7), said("MAIL_REQUESTED", order.StatusRunning, 8)), "running"},
+		{"and that it was cancelled", then(paid, event("ORDER_CANCEL_REQUESTED", 6), said("ORDER_CANCELLED", order.StatusCancelled, 7)), "cancelled"},
+		{"a failed order is undone once more if it had an effect after all", then(paid, failed(6), completed(order.Payment, 7), said("PAYMENT_COMPENSATION_REQUESTED", order.StatusCompensating, 8)), "compensating"},
+
+		{"an order that is paused shows that", then(paid, event("ORDER_PAUSE_REQUESTED", 6), said("ORDER_PAUSED", order.StatusRunning, 7)), "paused, running"},
+		{"whatever is beneath", then(paid, said("ORDER_STUCK", order.StatusStuck, 6), said("ORDER_PAUSED", order.StatusStuck, 7)), "paused, stuck"},
+		{"and is not when it is resumed", then(paid, said("ORDER_PAUSED", order.StatusRunning, 6), said("ORDER_RESUMED", order.StatusCompensating, 7)), "compensating"},
+		{"nor when it has ended", then(paid, said("ORDER_PAUSED", order.StatusRunning, 6), said("ORDER_FINISHED", order.StatusCompleted, 7)), "completed"},
+		{"by a stranger's word it is neither paused", then(paid, event("ORDER_PAUSED", 6)), "running"},
+		{"nor resumed", then(paid, said("ORDER_PAUSED", order.StatusRunning, 6), event("ORDER_RESUMED", 7)), "paused, running"},
+		{"paused is no status that can be said", then(paid, said("?", order.StatusPaused, 6)), "running"},
+		{"nor is one of a later version", then(paid, said("?", "frozen", 6)), "running"},
+
+		{"the straight way ends with the last completion", happy(), "completed"},
+		{"not if it was failed before: the saga may have heard that first", then(paid, event("MAIL_FAILED", 6), completed(order.Mail, 7)), "running"},
+		{"nor if anything failed at any time", then(happy()[:2], event("ORDER_FAILED", 3), last(order.Mail, 5), completed(order.Mail, 6)), "running"},
+		{"nor if it timed out", then(paid, event("MAIL_TIMED_OUT", 6), completed(order.Mail, 7)), "running"},
+		{"nor if it expired", then(paid, event("ORDER_EXPIRED", 6), completed(order.Mail, 7)), "running"},
+		{"nor if anything was ordered", then(paid, event("ORDER_CANCEL_REQUESTED", 6), completed(order.Mail, 7)), "running"},
+		{"then the saga says the end", then(paid, event("MAIL_FAILED", 6), completed(order.Mail, 7), said("ORDER_FINISHED", order.StatusCompleted, 8)), "completed"},
+		{"what is said after the end unsettles it no more", append(happy(), event("MAIL_FAILED", 7), event("ORDER_CANCEL_REQUESTED", 8), said("ORDER_COMMAND_REJECTED", order.StatusCompleted, 9)), "completed"},
+		{"a skipped step does not end it: the saga says that", then(paid, skipped), "running"},
+
+		{"a completion that answers the request ends it", then(paid, as("x", paid[4].ID, completed(order.Mail, 6))), "completed"},
+		{"one that answers another does not", then(paid, as("x", "another", completed(order.Mail, 6))), "running"},
+		{"one that names none does, if it is of the attempt", then(paid, as("x", "", completed(order.Mail, 6))), "completed"},
+		{"and else does not", then(paid, func() order.Event { e := completed(order.Mail, 6); e.Attempt = 2; return e }()), "running"},
+		{"an order of one step ends with the answer to its request", []order.Event{onlyStep, rival, as("x", onlyStep.ID, completed(order.Detail, 3))}, "completed"},
+		{"and not with that to a rival's", []order.Event{onlyStep, rival, as("x", "rival", completed(order.Detail, 3))}, "running"},
+		{"if a stranger's word was taken for the end, the saga's still counts", then([]order.Event{completed(order.Mail, 1)}, append(paid, said("ORDER_CANCELLED", order.StatusCancelled, 8))...), "cancelled"},
+	} {
+		t.Run(rule.name, func(t *testing.T) {
+			m := fold(rule.when...).Meta
+			got := string(m.Shown())
+			if m.Shown() != m.Status {
+				got += ", " + string(m.Status)
+			}
+			if got != rule.want {
+				t.Errorf("it is %s, want %s", got, rule.want)
+			}
+		})
+	}
+
+	if out := fold(then(paid, skipped)...).Outputs; string(out[order.Mail]) != `"by hand"` || string(out[order.Detail]) == `"not its to say"` {
+		t.Errorf("a skipped step has what the operator supplied, and says nothing of others: %s", out)
+	}
+	for name, c := range map[string]struct {
+		when []order.Event
+		want time.Time
+	}{
+		"as requested":                 {[]order.Event{scheduled(1)}, at(50)},
+		"as the saga has put it off":   {[]order.Event{scheduled(1), putOff}, at(55)},
+		"not as a stranger would":      {[]order.Event{happy()[0], scheduled(2)}, time.Time{}},
+		"and is kept when it has come": {[]order.Event{scheduled(1), said("ORDER_REQUESTED", order.StatusRunning, 2)}, at(50)},
+	} {
+		if got := fold(c.when...).Meta.StartAt; !got.Equal(c.want) {
+			t.Errorf("it begins %s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// By its history alone one can draw how an order stood at any time.
+func TestTheHistoryKeepsEachChangeOfWhatIsShown(t *testing.T) {
+	row := fold(append(happy()[:2], event("ORDER_PAUSE_REQUESTED", 3), said("ORDER_PAUSED", order.StatusRunning, 4),
+		said("ORDER_STUCK", order.StatusStuck, 5), said("ORDER_RESUMED", order.StatusStuck, 6), failed(7), event("?", 8))...)
+	var got []order.Status
+	for _, e := range row.Meta.History {
+		got = append(got, e.Status)
+	}
+	want := []order.Status{order.StatusRunning, "", "", order.StatusPaused, "", order.StatusStuck, order.StatusFailed, ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the statuses (-want +got):\n%s", diff)
+	}
+	parked := order.Fold(order.Park(order.Row{}, id, "panic"), event("?", 1))
+	if got := parked.Meta.History[0].Status; got != order.StatusUnknown {
+		t.Errorf("the first event of a row that was parked before shows %q", got)
 	}
 }

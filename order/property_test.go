@@ -48,7 +48,8 @@ func TestAnyEventCanBeFoldedAndARowNeverGoesBack(t *testing.T) {
 		for _, e := range replay(r, anyLog(r)) {
 			next := order.Fold(row, e)
 			if next.Meta.UpdatedAt.Before(row.Meta.UpdatedAt) || next.Meta.Version < row.Meta.Version ||
-				row.Meta.Status.Ended() && next.Meta.Status != row.Meta.Status || next.Meta.Status == "" {
+				row.Meta.Status.Ended() && next.Meta.Status != row.Meta.Status && next.Meta.Status != e.Status ||
+				next.Meta.Status == "" || next.Meta.Paused && next.Meta.Status.Ended() {
 				t.Fatalf("seed %d: %+v became %+v", seed, row.Meta, next.Meta)
 			}
 			row = next
@@ -71,10 +72,12 @@ func anyEvent(r *rand.Rand) order.Event {
 		OrderID: pick(r, id, id, "", "\xff"),
 		Type: pick(r, order.Type("ORDER_REQUESTED"), "ORDER_COMPLETED", "PAYMENT_REQUESTED", "PAYMENT_COMPLETED",
 			"PAYMENT_FAILED", "MAIL_REQUESTED", "MAIL_COMPLETED", "ORDER_FAILED", "SHIPPING_COMPLETED",
-			"ORDER_PAUSED", "", "_", "_COMPLETED", "ID_COMPLETED", "\xff_\x00"),
+			"ORDER_PAUSED", "ORDER_RESUMED", "ORDER_SCHEDULED", "ORDER_CANCEL_REQUESTED", "MAIL_SKIPPED", "MAIL_TIMED_OUT",
+			"PAYMENT_COMPENSATED", "ORDER_FINISHED", "", "_", "_COMPLETED", "ID_COMPLETED", "\xff_\x00"),
 		ID:      fmt.Sprint(r.IntN(8)),
 		Time:    at(r.IntN(60)),
 		Attempt: pick(r, 1, 2, 0, -1),
+		Status:  pick(r, append(order.Statuses(), "", "", "", "", "", "", "", "else")...),
 		Outcome: pick(r, order.Status(""), "", "", order.StatusCompleted, order.StatusFailed, order.StatusRunning, "else"),
 	}
 	for _, s := range []order.Step{order.Detail, order.Payment, order.Mail, "SHIPPING", ""} {

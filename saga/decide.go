@@ -118,7 +118,7 @@ func (s State) start(at time.Time, request, cause string) State {
 func (s State) completed(in StepCompleted) State {
 	i, ok := s.requestedStep(in.Answer)
 	if !ok {
-		return s
+		return s.early(in, i)
 	}
 	effect := s.Work[i].Effect
 	switch {
@@ -135,6 +135,18 @@ func (s State) completed(in StepCompleted) State {
 		}
 		return s
 	}
+	return s
+}
+
+// early passes over a completion from a foreign producer that comes before its step is
+// requested. As it counts if it comes again later, the request may then not be in the
+// log, by which the fold would know the end; the saga will say it.
+func (s State) early(in StepCompleted, i int) State {
+	if in.Cause != "" || s.Unsettled || s.Status.Ended() || s.Status != "" && i < len(s.Work) {
+		return s
+	}
+	s = s.moved()
+	s.OrderID, s.Unsettled = in.OrderID, true
 	return s
 }
 

@@ -54,6 +54,21 @@ func TestForward(t *testing.T) {
 			then: "completed", owed: owed{"ORDER_FINISHED/1 completed"},
 		},
 		{
+			name: "so does one whose end a stranger said before it was asked for",
+			when: then(paying, trace{foreign(completed(order.Mail)), completed(order.Payment), completed(order.Mail)}),
+			then: "completed", owed: owed{"ORDER_FINISHED/1 completed"},
+		},
+		{
+			name: "or before it began",
+			when: then(trace{foreign(completed(order.Mail))}, mailed),
+			then: "completed", owed: owed{"ORDER_FINISHED/1 completed"},
+		},
+		{
+			name: "but not one that strangers did in time, whatever they say of other steps",
+			when: trace{requested, foreign(completed(order.Detail)), foreign(completed(order.Detail)), foreign(completed("OTHER")), foreign(completed(order.Payment)), foreign(completed(order.Mail))},
+			then: "completed",
+		},
+		{
 			name: "an order ends on the steps that it began with, whatever plan is in force when it is requested again",
 			when: trace{requestedFor(shipping), requested, completed(order.Detail)},
 			then: "running SHIPPING/1", owed: owed{"SHIPPING_REQUESTED/1 last running"},

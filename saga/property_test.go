@@ -113,6 +113,9 @@ func newLife(seed uint64, d saga.Definition) *life {
 	if startAt.IsZero() && l.r.IntN(3) == 0 {
 		first.ID = "a request by another name"
 	}
+	if l.r.IntN(8) == 0 {
+		l.command(order.Pause)
+	}
 	l.append(first)
 	return l
 }
@@ -242,11 +245,14 @@ func (l *life) strays() {
 	if l.r.IntN(2) == 0 {
 		e.ID, e.Causation = fmt.Sprint("stray ", len(l.log)), "a request that nobody made"
 	}
-	if l.r.IntN(5) == 0 && l.log[0].Type != order.OrderScheduled {
+	if l.r.IntN(5) == 0 && l.row.Meta.StartAt.IsZero() && len(l.plan.Steps) > 1 {
 		e = saga.Begin(l.plan, id, nil, time.Time{}, l.now, "edge")
 		if l.r.IntN(2) == 0 {
 			e.ID = fmt.Sprint("rival ", len(l.log))
 		}
+	}
+	if e.Causation == "" && p == order.Completed && len(l.unsent) > 0 {
+		return // that it guesses the moment while the request is on its way is beyond us
 	}
 	l.early = l.early || e.Causation == "" && p == order.Completed && s == l.plan.Steps[len(l.plan.Steps)-1].Name
 	l.append(e)
