@@ -110,6 +110,11 @@ func TestTheExampleIsAPlan(t *testing.T) {
 	if diff := cmp.Diff(want, p.Definition); diff != "" {
 		t.Errorf("definition (-want +got):\n%s", diff)
 	}
+	for _, s := range want.Names() { // it is there to be tried
+		if p.Participants[s] != (processors.Echo{}) {
+			t.Errorf("%s is done by %#v", s, p.Participants[s])
+		}
+	}
 }
 
 // Each case breaks a plan that is sound; the mistakes are wanted without the file's name.
