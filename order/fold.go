@@ -130,14 +130,16 @@ func (r Row) advance(e Event) Row {
 func (r Row) begun() bool { return r.Meta.Status != "" && r.Meta.Status != StatusUnknown }
 
 // status is the row's after an event: the saga's word, if it says one, and else what
-// begins an order; a scheduled one, the request that its time leads to. That an order is
-// undone counts of a completed one, too: the fold may have taken a stranger's word for
-// it. Words from before the end or the beginning, which the saga said late, count no more.
+// begins an order; a scheduled one, the request that its time leads to. A rejection moves
+// nothing, but knows the end. That an order is undone counts of a completed one, too: the
+// fold may have taken a stranger's word for it. Words from before the end or the
+// beginning, which the saga said late, count no more.
 func (r Row) status(e Event, phase Phase) Status {
 	switch {
 	case r.Meta.Status.Ended() && e.Status != StatusCompensating && !e.Status.Ended(), r.begun() && e.Status == StatusScheduled:
 		return r.Meta.Status
-	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused && e.Status != StatusUnknown:
+	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused &&
+		(e.Type != OrderCommandRejected || e.Status.Ended()):
 		return e.Status
 	case r.Meta.Status == StatusScheduled && phase == Requested && e.Timed():
 		return StatusRunning

@@ -357,6 +357,8 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 		{"nor its rejection", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2)}, "unknown"},
 		{"a request after that does", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2), happy()[0]}, "running"},
 		{"also one before its rejection", []order.Event{event("ORDER_PAUSE_REQUESTED", 1), happy()[0], said("ORDER_COMMAND_REJECTED", order.StatusUnknown, 2)}, "running"},
+		{"a rejection moves nothing, though it is said late", then(paid, said("ORDER_STUCK", order.StatusStuck, 6), said("ORDER_COMMAND_REJECTED", order.StatusRunning, 7)), "stuck"},
+		{"but knows the end", then(paid, said("ORDER_COMMAND_REJECTED", order.StatusCompleted, 7)), "completed"},
 		{"what the saga said before the end counts no more after it", append(happy(), said("ORDER_PAUSED", order.StatusRunning, 7)), "completed"},
 		{"nor that it was stuck", append(happy(), said("ORDER_STUCK", order.StatusStuck, 7)), "completed"},
 		{"of no end", then(paid, failed(6), said("ORDER_PAUSED", order.StatusRunning, 7)), "failed"},

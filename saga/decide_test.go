@@ -1237,6 +1237,41 @@ func TestMoreCommandsThanCanBeRememberedAreRejectedForEver(t *testing.T) {
 	}
 }
 
+// Not a bit of the state differs, nor is anything owed.
+func TestWhatMovesNothing(t *testing.T) {
+	const own = "a request of ours under another id"
+	first := sticky
+	first.Steps = []saga.Step{sticks(detail)}
+	for name, c := range map[string]struct {
+		when trace
+		last word
+	}{
+		"a timing out of an attempt that is over":             {then(paying, trace{failed(order.Payment, 1)}), outOfTimeFor(3)},
+		"a stranger's failure, said once more while it waits": {then(paying, trace{foreign(failed(order.Payment, 1))}), foreign(failed(order.Payment, 1))},
+		"an answer to the foreign request of an earlier round": {
+			trace{requestedAs(own, first), caused(declined(order.Detail), own), ordered(order.Retry)}, caused(as("late", completed(order.Detail)), own),
+		},
+		"a completion that comes when the step is done": {mailing, as("another completion", completed(order.Payment))},
+		"any completion of a completed order":           {mailed, completed(order.Payment)},
+		"a refusal of a completed order":                {mailed, declined(order.Mail)},
+		"a rival request":                               {paying, requestedAs("rival", shipping)},
+		"a stale timer":                                 {paying, stale},
+	} {
+		w := told(c.when...)
+		before := w.state
+		w.tell(c.last)
+		if diff := cmp.Diff(before, w.state); diff != "" || len(w.owed) > 0 {
+			t.Errorf("%s: owed %v (-before +after):\n%s", name, w.owed, diff)
+		}
+	}
+}
+
+func TestACompletionOfWhatCannotBeUndoneIsKept(t *testing.T) {
+	if got := told(then(over, trace{completed(order.Mail)})...).state.Work[2].Effect; got != saga.HasEffect {
+		t.Errorf("the effect is %q", got)
+	}
+}
+
 // For every way that an order can stand, every input does something sensible: it never
 // panics, changes nothing of what was given, and keeps what must hold of any state.
 func TestEveryInputInEveryState(t *testing.T) {

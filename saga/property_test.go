@@ -255,7 +255,7 @@ func (l *life) strays() {
 			e.ID = fmt.Sprint("rival ", len(l.log))
 		}
 	}
-	if e.Causation == "" && p == order.Completed && len(l.unsent) > 0 {
+	if e.Causation == "" && p == order.Completed && (len(l.unsent) > 0 || l.state.Status == order.StatusScheduled) {
 		return // that it guesses the moment while the request is on its way is beyond us
 	}
 	l.early = l.early || e.Causation == "" && p == order.Completed && s == l.plan.Steps[len(l.plan.Steps)-1].Name
