@@ -84,9 +84,11 @@ func TestEachEventIsCountedOnceAndTypesOfStrangersTogether(t *testing.T) {
 		for _, e := range life {
 			s.hear(e)
 		}
-		for _, stranger := range []order.Type{"SHIPPING_REQUESTED", "ORDER_PAUSE_REQUESTED", "X"} {
+		for _, stranger := range []order.Type{"SHIPPING_REQUESTED", "ORDER_REST_REQUESTED", "X"} {
 			s.hear(happened(known, stranger, ""))
 		}
+		s.hear(happened(known, "ORDER_PAUSE_REQUESTED", ""))
+		s.hear(happened(known, "ORDER_STUCK", ""))
 		s.hear(request(other, order.Detail))
 	}
 	s.take(record{key: known, value: []byte("garbage")})
@@ -94,6 +96,7 @@ func TestEachEventIsCountedOnceAndTypesOfStrangersTogether(t *testing.T) {
 		"simplecqrs_events_total ORDER_REQUESTED": 2, "simplecqrs_events_total ORDER_COMPLETED": 1,
 		"simplecqrs_events_total PAYMENT_REQUESTED": 1, "simplecqrs_events_total PAYMENT_COMPLETED": 1,
 		"simplecqrs_events_total MAIL_REQUESTED": 1, "simplecqrs_events_total MAIL_COMPLETED": 1,
+		"simplecqrs_events_total ORDER_PAUSE_REQUESTED": 1, "simplecqrs_events_total ORDER_STUCK": 1,
 		"simplecqrs_events_total other":           3,
 		"simplecqrs_dead_letters_total aggregate": 1,
 	}, figures(t, reg))
