@@ -1,8 +1,12 @@
 package processors
 
 import (
+	"reflect"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/lovoo/goka"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"simplecqrs/codecs"
@@ -72,6 +76,43 @@ func TestAnEventHeardAgainIsStoredAgainUnderTheSameVersion(t *testing.T) {
 				t.Errorf("%s again emits %v %v", before.ID, d.emitted, d.letters)
 			}
 		}
+	}
+}
+
+// eventful is an order's life with something of everything in it.
+func eventful() []order.Event {
+	begin := request(known, order.Detail)
+	begin.Inputs = map[order.Step]order.JSON{order.Payment: order.JSON(`{"card": "<1> é"}`), order.Mail: order.JSON(`"a@b"`)}
+	done := completion(known, order.Detail)
+	done.Outputs[order.Detail] = order.JSON(`{ "a" : [ 1, "&" ] }`)
+	busy := failure(known, order.Payment, "a bank's \xff")
+	busy.Retryable, busy.RetryAfter = true, time.Minute
+	pause, retry := happened(known, order.Pause.Type(), ""), happened(known, order.Retry.Type(), "")
+	pause.Actor, pause.Reason = "me", "lunch"
+	return []order.Event{
+		begin, done, busy, pause, retry, happened(known, order.Resume.Type(), ""), happened(known, "X", "y"),
+		happened(known, order.Cancel.Type(), ""), completion(known, order.Payment),
+	}
+}
+
+// asRead holds what the codec gives for the bytes to what it reads in them. White space
+// after them makes them others, which are not remembered.
+func asRead(t *testing.T, c goka.Codec, encoded []byte, what string) {
+	t.Helper()
+	remembered, err := c.Decode(encoded)
+	check(t, err)
+	read, err := c.Decode(append(slices.Clone(encoded), ' '))
+	check(t, err)
+	if !reflect.DeepEqual(remembered, read) { // the least difference counts
+		t.Errorf("%s is remembered as\n%#v\nand reads\n%#v", what, remembered, read)
+	}
+}
+
+// A row that is remembered stands for its bytes.
+func TestWhatIsRememberedOfARowIsWhatItsBytesSay(t *testing.T) {
+	s := foldingAggregate(t)
+	for _, e := range eventful() {
+		asRead(t, codecs.Row{}, s.hear(e).stored[0], "the row after "+e.ID)
 	}
 }
 
