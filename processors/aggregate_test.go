@@ -1,8 +1,12 @@
 package processors
 
 import (
+	"reflect"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/lovoo/goka"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"simplecqrs/codecs"
@@ -75,6 +79,43 @@ func TestAnEventHeardAgainIsStoredAgainUnderTheSameVersion(t *testing.T) {
 	}
 }
 
+// eventful is an order's life with something of everything in it.
+func eventful() []order.Event {
+	begin := request(known, order.Detail)
+	begin.Inputs = map[order.Step]order.JSON{order.Payment: order.JSON(`{"card": "<1> é"}`), order.Mail: order.JSON(`"a@b"`)}
+	done := completion(known, order.Detail)
+	done.Outputs[order.Detail] = order.JSON(`{ "a" : [ 1, "&" ] }`)
+	busy := failure(known, order.Payment, "a bank's \xff")
+	busy.Retryable, busy.RetryAfter = true, time.Minute
+	pause, retry := happened(known, order.Pause.Type(), ""), happened(known, order.Retry.Type(), "")
+	pause.Actor, pause.Reason = "me", "lunch"
+	return []order.Event{
+		begin, done, busy, pause, retry, happened(known, order.Resume.Type(), ""), happened(known, "X", "y"),
+		happened(known, order.Cancel.Type(), ""), completion(known, order.Payment),
+	}
+}
+
+// asRead holds what the codec gives for the bytes to what it reads in them. White space
+// after them makes them others, which are not remembered.
+func asRead(t *testing.T, c goka.Codec, encoded []byte, what string) {
+	t.Helper()
+	remembered, err := c.Decode(encoded)
+	check(t, err)
+	read, err := c.Decode(append(slices.Clone(encoded), ' '))
+	check(t, err)
+	if !reflect.DeepEqual(remembered, read) { // the least difference counts
+		t.Errorf("%s is remembered as\n%#v\nand reads\n%#v", what, remembered, read)
+	}
+}
+
+// A row that is remembered stands for its bytes.
+func TestWhatIsRememberedOfARowIsWhatItsBytesSay(t *testing.T) {
+	s := foldingAggregate(t)
+	for _, e := range eventful() {
+		asRead(t, codecs.Row{}, s.hear(e).stored[0], "the row after "+e.ID)
+	}
+}
+
 func TestEachEventIsCountedOnceAndTypesOfStrangersTogether(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	c := config()
@@ -84,9 +125,11 @@ func TestEachEventIsCountedOnceAndTypesOfStrangersTogether(t *testing.T) {
 		for _, e := range life {
 			s.hear(e)
 		}
-		for _, stranger := range []order.Type{"SHIPPING_REQUESTED", "ORDER_PAUSE_REQUESTED", "X"} {
+		for _, stranger := range []order.Type{"SHIPPING_REQUESTED", "ORDER_REST_REQUESTED", "X"} {
 			s.hear(happened(known, stranger, ""))
 		}
+		s.hear(happened(known, "ORDER_PAUSE_REQUESTED", ""))
+		s.hear(happened(known, "ORDER_STUCK", ""))
 		s.hear(request(other, order.Detail))
 	}
 	s.take(record{key: known, value: []byte("garbage")})
@@ -94,6 +137,7 @@ func TestEachEventIsCountedOnceAndTypesOfStrangersTogether(t *testing.T) {
 		"simplecqrs_events_total ORDER_REQUESTED": 2, "simplecqrs_events_total ORDER_COMPLETED": 1,
 		"simplecqrs_events_total PAYMENT_REQUESTED": 1, "simplecqrs_events_total PAYMENT_COMPLETED": 1,
 		"simplecqrs_events_total MAIL_REQUESTED": 1, "simplecqrs_events_total MAIL_COMPLETED": 1,
+		"simplecqrs_events_total ORDER_PAUSE_REQUESTED": 1, "simplecqrs_events_total ORDER_STUCK": 1,
 		"simplecqrs_events_total other":           3,
 		"simplecqrs_dead_letters_total aggregate": 1,
 	}, figures(t, reg))

@@ -12,15 +12,22 @@ import (
 // and some that look alike.
 func types(more ...order.Step) []order.Type {
 	all := []order.Type{
-		"ORDER_PAUSE_REQUESTED", "ORDER_PAYMENT_REQUESTED", "PAYMENT_ORDER_REQUESTED", "STEP_TIMED_OUT",
+		"ORDER_PAYMENT_REQUESTED", "PAYMENT_ORDER_REQUESTED", "STEP_TIMED_OUT",
 		"REQUESTED", "_REQUESTED", "PAYMENT", "PAYMENT_", "payment_requested", "PAYMENT_REQUESTED ", "ID_COMPLETED", "?",
 	}
 	for _, s := range append(more, order.Detail, order.Payment, order.Mail, "SHIPPING") {
-		for _, p := range []order.Phase{order.Requested, order.Completed, order.Failed, "COMPENSATED"} {
+		for _, p := range append(order.Phases(), "UNDONE") {
 			all = append(all, order.TypeOf(s, p))
 		}
 	}
-	return all
+	for _, c := range order.Commands() {
+		all = append(all, c.Type())
+	}
+	return append(all, order.Answers()...)
+}
+
+func hearing(s order.Step) worker {
+	return worker{request: order.TypeOf(s, order.Requested), undo: order.TypeOf(s, order.CompensationRequested)}
 }
 
 // Whatever a role's filter drops, its handler would have done nothing about.
@@ -30,11 +37,11 @@ func TestFiltersDropOnlyWhatHandlersIgnore(t *testing.T) {
 		shell stream.Processor
 		wants func(order.Type) bool
 	}{
-		"order":   {Worker(config(), order.Detail, Echo{}), worker{step: order.Detail}.wants},
-		"payment": {Worker(config(), order.Payment, Echo{}), worker{step: order.Payment}.wants},
+		"order":   {Worker(config(), plan(order.Detail), Echo{}), hearing(order.Detail).wants},
+		"payment": {Worker(config(), plan(order.Payment), Echo{}), hearing(order.Payment).wants},
 		"saga": {
 			Saga(config(), saga.Default(), func(s saga.State, _ saga.Input) (saga.State, []saga.Effect) {
-				s.Status = order.StatusRunning // so that every input is seen in the table
+				s.Revision++ // so that every input is seen in the table
 				return s, nil
 			}), orchestrator{}.wants,
 		},
@@ -72,7 +79,7 @@ func TestTheAggregateHasNoFilter(t *testing.T) {
 	if Aggregate(config(), order.Fold).Filter != nil {
 		t.Error("it has one")
 	}
-	for _, p := range []stream.Processor{Worker(config(), order.Mail, Echo{}), Saga(config(), saga.Default(), saga.Decide)} {
+	for _, p := range []stream.Processor{Worker(config(), plan(order.Mail), Echo{}), Saga(config(), saga.Default(), saga.Decide)} {
 		if p.Filter == nil {
 			t.Errorf("%s decodes every record", p.Role)
 		}

@@ -93,7 +93,7 @@ func TestWhatIsNoEventBecomesALetterAndHurtsNobody(t *testing.T) {
 // One role answers for what is nobody's, or each would write a letter of its own.
 func TestTheOtherRolesPassOverWhatIsNoEvent(t *testing.T) {
 	for _, p := range []stream.Processor{
-		Worker(config(), order.Detail, Echo{}), Saga(config(), saga.Default(), saga.Decide),
+		Worker(config(), plan(order.Detail), Echo{}), Saga(config(), saga.Default(), saga.Decide),
 	} {
 		t.Run(p.Role, func(t *testing.T) {
 			s := start(t, p)
@@ -137,7 +137,7 @@ func TestARecordInTheWrongPartitionIsSentOnOnce(t *testing.T) {
 func TestTheOtherRolesPassOverTheWrongPartition(t *testing.T) {
 	c := config()
 	c.Partitions = 2
-	for _, p := range []stream.Processor{Worker(c, order.Detail, Echo{}), Saga(c, saga.Default(), saga.Decide)} {
+	for _, p := range []stream.Processor{Worker(c, plan(order.Detail), Echo{}), Saga(c, saga.Default(), saga.Decide)} {
 		s := start(t, p)
 		s.hear(request(stray, order.Detail)).nothing(t)
 		if d := s.hear(request(known, order.Detail)); len(d.emitted)+len(d.stored) != 1 {

@@ -120,7 +120,7 @@ func TestAnOrderIsParkedByItsFirstEvent(t *testing.T) {
 	s := start(t, Aggregate(config(), func(order.Row, order.Event) order.Row { panic("no") }))
 	s.hear(request(known, order.Detail)).letter(t)
 	differ(t, "the row", order.Row{
-		ID: known, Meta: order.Meta{Version: 1, Status: order.StatusRunning, Parked: "panic: no", History: []order.Entry{}},
+		ID: known, Meta: order.Meta{Version: 1, Status: order.StatusUnknown, Parked: "panic: no", History: []order.Entry{}},
 	}, s.row(known))
 
 	s = start(t, Saga(config(), saga.Default(), func(saga.State, saga.Input) (saga.State, []saga.Effect) { panic("no") }))

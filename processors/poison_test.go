@@ -186,7 +186,7 @@ func TestARecordInTheWrongPartitionIsSentOnAndHandled(t *testing.T) {
 func TestTheRolesUseNoTopicsButOurs(t *testing.T) {
 	w := newWorld(t)
 	before := w.topics()
-	for _, name := range []string{"store.order", "view.order", "saga.order", "deadletter.order"} {
+	for _, name := range []string{"store.order", "view.order", "saga.order", "saga.timers", "deadletter.order"} {
 		if !slices.Contains(before, name) {
 			t.Errorf("%s is not made", name)
 		}

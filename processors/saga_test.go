@@ -3,6 +3,9 @@ package processors
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/lovoo/goka/tester"
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
@@ -45,6 +48,7 @@ func TestTheSagaRequestsOneStepAfterTheOther(t *testing.T) {
 		}
 		want := request(known, one.next)
 		want.Source, want.Causation = RoleSaga, one.heard.ID
+		want.Status, want.Deadline = order.StatusRunning, noon.Add(plan(one.next).Timeout)
 		if one.next == order.Mail {
 			want.Outcome = order.StatusCompleted // it says that it is the last
 		}
@@ -85,23 +89,30 @@ func TestWhatIsHeardAgainOwesOnlyTheUnansweredRequest(t *testing.T) {
 	}
 }
 
-func TestAFailedStepEndsTheOrderAndSaysSoAtEachCopy(t *testing.T) {
+// A step that was declined has had no effect, and what was done before it is undone.
+func TestADeclinedStepEndsTheOrderAndTheSagaSaysSoAtEachCopy(t *testing.T) {
 	s := decidingSaga(t)
 	s.hear(happy[0].heard)
 	s.hear(happy[1].heard)
 	failed := failure(known, order.Payment, "no funds")
-	end := s.hear(failed).event(t)
+	undo := s.hear(failed).event(t)
+	want := happened(known, "ORDER_COMPENSATION_REQUESTED", failed.ID)
+	want.Source, want.Reason, want.Status = RoleSaga, "PAYMENT: no funds", order.StatusCompensating
+	want.Deadline = noon.Add(plan(order.Detail).Compensation.Timeout)
+	differ(t, "the request to undo", want, undo)
+	differ(t, "the request to undo again", undo, s.hear(failed).event(t))
+
+	undone := happened(known, "ORDER_COMPENSATED", undo.ID)
+	end := s.hear(undone).event(t)
 	differ(t, "the end", order.Event{
-		OrderID: known, Type: "ORDER_FAILED", ID: failed.ID + "/failed", Time: noon, Source: RoleSaga, Attempt: 1,
-		Causation: failed.ID, Reason: "PAYMENT: no funds", Outcome: order.StatusFailed,
+		OrderID: known, Type: order.OrderFailed, ID: undone.ID + "/ORDER_FAILED", Time: noon, Source: RoleSaga,
+		Attempt: 1, Round: 1, Causation: undone.ID, Reason: "PAYMENT: no funds", Status: order.StatusFailed,
 	}, end)
-	differ(t, "the end again", end, s.hear(failed).event(t))
+	differ(t, "the end again", end, s.hear(undone).event(t))
 	if d := s.hear(happy[1].heard); len(d.emitted) > 0 {
 		t.Errorf("a completion from before the end emits %v", d.emitted)
 	}
-	if d := s.hear(end); len(d.emitted)+len(d.stored) > 0 {
-		t.Errorf("the saga acts on its own word: %v", d.emitted)
-	}
+	s.hear(end).nothing(t) // it is the saga's own word
 }
 
 // The reason is the participant's and another header's of the saga's own event.
@@ -117,7 +128,7 @@ func TestALongReasonDoesNotCostTheOrderItsEnd(t *testing.T) {
 func TestAnAnswerForAnOrderThatWasNeverRequestedLeavesNothing(t *testing.T) {
 	s := decidingSaga(t)
 	s.hear(completion(known, order.Detail)).nothing(t)
-	s.hear(failure(known, order.Payment, "no funds")).nothing(t)
+	s.hear(completion(known, order.Payment)).nothing(t)
 }
 
 // What its readers would refuse must not be written: its letter would be nobody's
@@ -146,8 +157,106 @@ func TestARequestThatReadersWouldRefuseParksTheOrder(t *testing.T) {
 	}
 }
 
+// timer has the saga hear that a deadline has passed.
+func (s *shell) timer(id string, value any) did {
+	s.t.Helper()
+	if arming, ok := value.(int64); ok {
+		value = timerRecord(id, arming)
+	}
+	s.tester.Consume(codecs.SagaTimers, id, value, tester.WithTime(noon))
+	return s.outcome()
+}
+
+// It decides when it hears its word in the log, among all that others have said.
+func TestATimerHasTheSagaSayWhatIsOutOfTimeAndTheLogHasItAct(t *testing.T) {
+	s := decidingSaga(t)
+	before := s.hear(request(known, order.Detail)).stored
+	_, arming, _ := s.state(known).Timer()
+	d := s.timer(known, arming)
+	said := d.event(t)
+	want := happened(known, "ORDER_TIMED_OUT", saga.TimerID(known, arming))
+	want.ID, want.Source = want.Causation+"/ORDER_TIMED_OUT", RoleSaga
+	differ(t, "its word", want, said)
+	if len(d.stored) != 2 { // goka's tester passes the word on at once
+		t.Fatalf("stored %d times, want once for the timer and once for the word", len(d.stored))
+	}
+	differ(t, "the state, before it is heard", before, d.stored[:1])
+	differ(t, "the state, heard again", d.stored[1:], s.hear(said).stored)
+
+	_, next, _ := s.state(known).Timer()
+	again := s.timer(known, next).event(t)
+	want = request(known, order.Detail)
+	want.ID, want.Attempt, want.Source = order.EventID(known, want.Type, 2), 2, RoleSaga
+	want.Causation, want.Status = saga.TimerID(known, next), order.StatusRunning
+	want.Deadline = noon.Add(plan(order.Detail).Timeout)
+	differ(t, "the next attempt", want, again)
+	if d := s.timer(known, arming); len(d.emitted)+len(d.letters) > 0 {
+		t.Errorf("a timer that was set for an earlier deadline leads to %v, %v", d.emitted, d.letters)
+	}
+}
+
+func TestATimerOfAnOrderThatIsNotKnownLeavesNothing(t *testing.T) {
+	decidingSaga(t).timer(known, int64(1)).nothing(t)
+}
+
+// Nobody but the saga writes timers, and its own lie where they belong.
+func TestATimerInTheWrongPartitionIsPassedOver(t *testing.T) {
+	c := config()
+	s := start(t, Saga(c, saga.Default(), saga.Decide))
+	s.hear(request(stray, order.Detail))
+	stored := s.tester.TableValue(s.table, stray)
+	_, arming, _ := s.state(stray).Timer()
+	c.Partitions = 2
+	s = start(t, Saga(c, saga.Default(), saga.Decide))
+	s.tester.SetTableValue(s.table, stray, stored)
+	s.timer(stray, arming).nothing(t)
+}
+
+func TestATimerThatCannotBeReadIsALetter(t *testing.T) {
+	for name, value := range map[string][]byte{
+		"no JSON": []byte("soon"), "no number": []byte(`{}`), "a number that is none": []byte(`{"arming":0}`), "a tombstone": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := decidingSaga(t)
+			s.hear(request(known, order.Detail))
+			var sent any
+			if value != nil {
+				sent = value
+			}
+			d := s.timer(known, sent)
+			l := d.letter(t)
+			if l.Reason == "" || len(d.stored) > 0 {
+				t.Errorf("the reason is %q, stored is %q", l.Reason, d.stored)
+			}
+			l.Reason = ""
+			differ(t, "the letter", codecs.Letter{
+				Role: RoleSaga, Topic: codecs.SagaTimers, Written: noon, Key: known, Value: value, Headers: codecs.Headers{},
+			}, l)
+			if s.hear(completion(known, order.Detail)).event(t).Type != "PAYMENT_REQUESTED" {
+				t.Error("the order does not go on")
+			}
+		})
+	}
+}
+
+// A state that is remembered stands for its bytes.
+func TestWhatIsRememberedOfAStateIsWhatItsBytesSay(t *testing.T) {
+	c := config()
+	c.Now = func() time.Time { return time.Now().In(time.FixedZone("", 3600)) }
+	s := start(t, Saga(c, saga.Default(), saga.Decide))
+	for _, e := range eventful() {
+		for _, stored := range s.hear(e).stored {
+			asRead(t, codecs.State{}, stored, "the state after "+e.ID)
+		}
+	}
+	if s.state(known).Revision < 4 {
+		t.Errorf("little has happened: %+v", s.state(known))
+	}
+}
+
 func TestTheTablesHaveTheirNames(t *testing.T) {
 	differ(t, "the aggregate's", codecs.ViewOrder, Aggregate(config(), order.Fold).Graph.GroupTable().Topic())
 	differ(t, "the saga's", codecs.SagaOrder, Saga(config(), saga.Default(), saga.Decide).Graph.GroupTable().Topic())
+	differ(t, "the saga's timers'", "saga.timers", Saga(config(), saga.Default(), saga.Decide).Graph.LoopStream().Topic())
 	differ(t, "the first as the issue has it", "view.order", codecs.ViewOrder)
 }

@@ -14,6 +14,7 @@ import (
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
+	"simplecqrs/saga"
 	"simplecqrs/stream"
 )
 
@@ -182,11 +183,26 @@ func failure(id string, s order.Step, reason string) order.Event {
 	return e
 }
 
+// undoing is the first request to undo a step.
+func undoing(id string, s order.Step) order.Event {
+	return happened(id, order.TypeOf(s, order.CompensationRequested), "")
+}
+
 func happened(id string, t order.Type, cause string) order.Event {
 	return order.Event{
 		OrderID: id, Type: t, ID: order.EventID(id, t, 1),
-		Time: noon, Source: "test", Attempt: 1, Causation: cause,
+		Time: noon, Source: "test", Attempt: 1, Round: 1, Causation: cause,
 	}
+}
+
+// plan is the seed's of a step.
+func plan(name order.Step) saga.Step {
+	for _, s := range saga.Default().Steps {
+		if s.Name == name {
+			return s
+		}
+	}
+	panic("the seed has no step " + name)
 }
 
 func differ(t *testing.T, what string, want, found any) {

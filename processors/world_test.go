@@ -135,7 +135,7 @@ func (w *world) run(r roles) {
 	d := saga.Default()
 	c := Config{Partitions: partitions, Figures: NewFigures(w.registry, d)}
 	all := []stream.Processor{Aggregate(c, r.fold), Saga(c, d, r.decide)}
-	for _, s := range d.Names() {
+	for _, s := range d.Steps {
 		all = append(all, Worker(c, s, r.worker))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
