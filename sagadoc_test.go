@@ -184,6 +184,14 @@ func inputsFor(s saga.State) (all []named) {
 			add(name, saga.AttemptTimedOut{Heard: heard("MAIL_TIMED_OUT", timer+"/t"), Timer: timer})
 		}
 	}
+	if asked, ok := dueAttempt(s); ok {
+		name, phase := "STEP_REQUESTED, when due", order.Requested
+		if asked.Undo {
+			name, phase = "STEP_COMPENSATION_REQUESTED, when due", order.CompensationRequested
+		}
+		asked.Heard = heard("", order.EventID(id, order.TypeOf(asked.Step, phase), asked.Attempt))
+		add(name, asked)
+	}
 	for i, w := range s.Work {
 		step := s.Definition.Steps[i].Name
 		answer := func(p, to order.Phase, n int) saga.Answer {
@@ -209,6 +217,18 @@ func inputsFor(s saga.State) (all []named) {
 		}
 	}
 	return all
+}
+
+// dueAttempt is the attempt for which a timer asks, be it also that the order was paused, or
+// cancelled before it began, when that is heard.
+func dueAttempt(s saga.State) (asked saga.AttemptRequested, ok bool) {
+	switch {
+	case s.Status != "" && len(s.Work) == 0:
+		return saga.AttemptRequested{Step: s.Definition.Steps[0].Name, Attempt: 1}, true
+	case s.Open.Waiting:
+		return saga.AttemptRequested{Step: s.Open.Step, Undo: s.Open.Undo, Attempt: s.Open.Attempt + 1}, true
+	}
+	return asked, false
 }
 
 // markdown is the diagram and the table.

@@ -221,6 +221,20 @@ func EventID(orderID string, t Type, attempt int) string {
 	return fmt.Sprintf("%s/%s/%d", orderID, t, attempt)
 }
 
+// TimerID names the passing of an order's deadline, as a cause.
+func TimerID(orderID string, arming int64) string {
+	return fmt.Sprintf("%s%d", timerPrefix(orderID), arming)
+}
+
+func timerPrefix(orderID string) string { return orderID + "/timer/" }
+
+// Timed reports whether it is the passing of a deadline that led to the event, and not
+// what was said of that.
+func (e Event) Timed() bool {
+	arming, ok := strings.CutPrefix(e.Causation, timerPrefix(e.OrderID))
+	return ok && !strings.Contains(arming, "/")
+}
+
 const (
 	idPrefix = "ORD-"
 	seedSize = 5  // hex digits of the seed's ids, ORD-B384F

@@ -130,12 +130,17 @@ func (r Row) advance(e Event) Row {
 func (r Row) begun() bool { return r.Meta.Status != "" && r.Meta.Status != StatusUnknown }
 
 // status is the row's after an event: the saga's word, if it says one, and else what
-// begins an order. Its word counts of a completed order, too: it never takes back that
-// an order is complete, but the fold may have taken a stranger's word for it.
+// begins an order; a scheduled one, the request that its time leads to. Its word counts
+// of a completed order, too: it never takes back that an order is complete, but the fold
+// may have taken a stranger's word for it.
 func (r Row) status(e Event, phase Phase) Status {
 	switch {
+	case r.begun() && (e.Status == StatusUnknown || e.Status == StatusScheduled):
+		return r.Meta.Status // said of the order as it was before it was requested
 	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused:
 		return e.Status
+	case r.Meta.Status == StatusScheduled && phase == Requested && e.Timed():
+		return StatusRunning
 	case r.begun():
 		return r.Meta.Status
 	case e.Type == OrderScheduled:

@@ -42,8 +42,10 @@ func (s State) decide(in Input) State {
 		return s.timedOut(in)
 	case OrderExpired:
 		return s.expired(in)
+	case AttemptRequested:
+		return s.asked(in)
 	case DeadlinePassed:
-		return s.passed(in)
+		return s // what follows is said first, and acted upon when it is heard; see owedTo
 	case Commanded:
 		return s.commanded(in)
 	}
@@ -190,6 +192,11 @@ func (s State) undo(h Heard, outcome order.Status, reason string) State {
 	s.Undoing = Undoing{Outcome: outcome, Reason: reason}
 	s.Status = order.StatusCompensating
 	s.Deadline, s.Rest = time.Time{}, 0
+	if o := s.Open; o.Waiting && o.Undo {
+		// A timer may have asked for the next attempt. One by the same id would not be seen
+		// to tell where the order stands now.
+		s.Work[s.Definition.index(o.Step)].Undos++
+	}
 	return s.undoNext(h)
 }
 
@@ -282,21 +289,60 @@ func (s State) expired(in OrderExpired) State {
 	return s.undo(in.Heard, order.StatusFailed, fmt.Sprintf("not done within %v", s.Definition.Deadline))
 }
 
-// passed makes the attempt whose time has come. That an attempt or the order has run out
-// of time is said first and acted upon when it is heard; see owedTo.
-func (s State) passed(in DeadlinePassed) State {
-	if in.Arming != s.Arming || s.Paused {
-		return s
+// asked takes our own word that the time of an attempt has come. The worker has heard
+// it, so that it counts even if something else that the log has before it has moved the
+// order on: what the attempt does is then one more effect to be undone.
+func (s State) asked(in AttemptRequested) State {
+	i := s.Definition.index(in.Step)
+	if i == 0 && !in.Undo && len(s.Work) == 0 && s.Status != "" {
+		return s.begun(in)
 	}
-	switch {
-	case s.Status == order.StatusScheduled:
-		s = s.moved()
-		return s.start(in.At, s.firstRequest(), in.ID)
-	case s.Open.Waiting && !s.expires():
-		s = s.moved()
-		return s.ask(in.At, in.ID)
+	if i < 0 || i >= len(s.Work) || s.Status == order.StatusCompleted || in.Attempt != s.made(i, in.Undo)+1 {
+		return s // heard before, or made for another cause
+	}
+	s = s.moved()
+	if o := s.Open; o.Waiting && o.Step == in.Step && o.Undo == in.Undo {
+		return s.ask(in.At, "").held(in.At)
+	}
+	if in.Undo {
+		s.Work[i].Undos++
+	} else {
+		s.Work[i].Attempts++
 	}
 	return s
+}
+
+// begun sets a scheduled order going. One that was cancelled just before is undone.
+func (s State) begun(in AttemptRequested) State {
+	s = s.moved()
+	if s.Status == order.StatusScheduled {
+		return s.start(in.At, in.ID, "").held(in.At)
+	}
+	s.Work = []Work{{Effect: MayHave, Attempts: 1, Round: 1}}
+	if s.Definition.Steps[0].Compensation.Possible {
+		s.Status = order.StatusCompensating
+		return s.undoNext(in.Heard)
+	}
+	return s
+}
+
+// held stops the clocks that were just set going, of a paused order.
+func (s State) held(at time.Time) State {
+	if s.Paused {
+		s.Open.Due, s.Open.Rest = stop(s.Open.Due, at)
+		if !s.Deadline.IsZero() {
+			s.Deadline, s.Rest = stop(s.Deadline, at)
+		}
+	}
+	return s
+}
+
+// made is how many attempts at a step, or at undoing it, there have been.
+func (s State) made(i int, undo bool) int {
+	if undo {
+		return s.Work[i].Undos
+	}
+	return s.Work[i].Attempts
 }
 
 // expires reports whether the next deadline is the order's.
@@ -308,10 +354,7 @@ func (s State) expires() bool {
 // begin begins a series of attempts at a step, or at undoing it, after a wait. While the
 // order is paused it waits until that is over.
 func (s State) begin(h Heard, i int, undo bool, wait time.Duration) State {
-	made := s.Work[i].Attempts
-	if undo {
-		made = s.Work[i].Undos
-	}
+	made := s.made(i, undo)
 	s.Open = Open{Step: s.Definition.Steps[i].Name, Undo: undo, First: made + 1, Attempt: made}
 	return s.wait(h, wait)
 }
@@ -424,19 +467,32 @@ func (s State) owedTo(h Heard, in Input) (owed []Effect) {
 		}
 	}
 	switch passed, ok := in.(DeadlinePassed); {
-	case ok && passed.Arming == s.Arming && s.due():
-		owed = append(owed, s.outOfTime(h))
+	case ok && passed.Arming == s.Arming:
+		owed = append(owed, s.timeHasCome(h)...)
 	case h.ID == s.Open.Cause && h.ID != "" && s.Open.Request != "" && s.Status != order.StatusStuck:
 		owed = append(owed, s.request(h.At))
 	}
 	return append(owed, s.refusals(h, in)...)
 }
 
-// due reports whether a deadline is set that does not make the next attempt but tells
-// that the time for something is over.
-func (s State) due() bool {
+// timeHasCome says what the next deadline is for. None of it has a status, as it moves
+// the order only when it is heard: were it to do so here, orders whose events and timers
+// come in another order the second time would move in another way, on the same log.
+func (s State) timeHasCome(h Heard) []Effect {
 	_, _, open := s.Timer()
-	return open && s.Status != order.StatusScheduled && (!s.Open.Waiting || s.expires())
+	switch {
+	case !open:
+		return nil
+	case s.Status == order.StatusScheduled:
+		next := s.start(h.At, s.firstRequest(), h.ID)
+		next.Status = ""
+		return []Effect{next.request(h.At)}
+	case s.Open.Waiting && !s.expires():
+		next := s.moved().ask(h.At, h.ID)
+		next.Status = ""
+		return []Effect{next.request(h.At)}
+	}
+	return []Effect{s.outOfTime(h)}
 }
 
 // outOfTime says what has run out of time.

@@ -114,9 +114,14 @@ func TestCopiesOweOnlyWhatTheyCausedAndNobodyAnswered(t *testing.T) {
 			then: "running PAYMENT/1 waits",
 		},
 		{
-			name: "the timer that made the attempt owes it again",
+			name: "the timer that asked for the attempt asks again until the saga hears it",
+			when: then(paying, trace{failed(order.Payment, 1), rings, rings}),
+			then: "running PAYMENT/1 waits", owed: owed{"PAYMENT_REQUESTED/2"},
+		},
+		{
+			name: "and then no more",
 			when: then(paying, trace{failed(order.Payment, 1), due, stale}),
-			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2 running"},
+			then: "running PAYMENT/2",
 		},
 		{
 			name: "but not once that is answered",
@@ -272,7 +277,22 @@ func TestRetry(t *testing.T) {
 		{
 			name: "when the time has come the next attempt is made",
 			when: then(paying, trace{failed(order.Payment, 1), due}),
-			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2 running"},
+			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2"},
+		},
+		{
+			name: "what was asked for before something else moved the order on counts, and moves nothing",
+			when: then(paying, trace{failed(order.Payment, 1), completed(order.Payment), asked(order.Payment, 2)}),
+			then: "running MAIL/1",
+		},
+		{
+			name: "so that what it does is known, even if the order is undone meanwhile",
+			when: then(trace{requestedFor(long), completed(order.Detail), completed(order.Payment)}, trace{failed("PACKING", 1), ordered(order.Cancel), asked("PACKING", 2), completedIn("PACKING", 2)}),
+			then: "compensating undo PAYMENT/1",
+		},
+		{
+			name: "in a pause it is made, and its clock stands",
+			when: then(paying, trace{failed(order.Payment, 1), ordered(order.Pause), asked(order.Payment, 2)}),
+			then: "running paused PAYMENT/2",
 		},
 		{
 			name: "a timer that was set before says nothing",
@@ -282,7 +302,7 @@ func TestRetry(t *testing.T) {
 		{
 			name: "the last step is asked for as the last in each attempt",
 			when: then(mailing, trace{failed(order.Mail, 1), due}),
-			then: "running MAIL/2", owed: owed{"MAIL_REQUESTED/2 last running"},
+			then: "running MAIL/2", owed: owed{"MAIL_REQUESTED/2 last"},
 		},
 		{
 			name: "a completion of any attempt completes the step, while the next is waited for",
@@ -338,7 +358,7 @@ func TestDeadlines(t *testing.T) {
 		{
 			name: "an attempt that has timed out is made again",
 			when: then(paying, trace{outOfTime, due}),
-			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2 running"},
+			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2"},
 		},
 		{
 			name: "its own word says of which attempt",
@@ -423,7 +443,7 @@ func TestDeadlines(t *testing.T) {
 		{
 			name: "and is made again",
 			when: then(refunding, trace{outOfTime, due}),
-			then: "compensating undo PAYMENT/2", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/2 compensating: MAIL: busy (3 attempts)"},
+			then: "compensating undo PAYMENT/2", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/2: MAIL: busy (3 attempts)"},
 		},
 		{
 			name: "an order that has ended has no deadline",
@@ -510,7 +530,7 @@ func TestCompensation(t *testing.T) {
 		{
 			name: "a failed attempt to undo is made again",
 			when: then(refunding, trace{undoFailed(order.Payment, 1), due}),
-			then: "compensating undo PAYMENT/2", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/2 compensating: MAIL: busy (3 attempts)"},
+			then: "compensating undo PAYMENT/2", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/2: MAIL: busy (3 attempts)"},
 		},
 		{
 			name: "any attempt's success counts",
@@ -590,7 +610,7 @@ func TestPause(t *testing.T) {
 		{
 			name: "and is made then",
 			when: then(paying, trace{ordered(order.Pause), failed(order.Payment, 1), later(time.Hour), ordered(order.Resume), due}),
-			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2 running"},
+			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2"},
 		},
 		{
 			name: "the last completion ends a paused order",
@@ -666,7 +686,7 @@ func TestPause(t *testing.T) {
 		{
 			name: "a start time is a date: one that has passed in the pause is due at its end",
 			when: trace{scheduled, ordered(order.Pause), later(3 * time.Hour), ordered(order.Resume), due},
-			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1 running"},
+			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1"},
 		},
 		{
 			name: "a paused order cannot be paused",
@@ -743,6 +763,16 @@ func TestCancel(t *testing.T) {
 			name: "a step that waits for its next attempt is undone",
 			when: then(paying, trace{failed(order.Payment, 1), ordered(order.Cancel)}),
 			then: "compensating undo PAYMENT/1", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/1 compensating: " + why},
+		},
+		{
+			name: "one that waits to be undone, to be done anew, is asked for by a number that no timer has used",
+			when: then(payStuck, trace{ordered(order.Retry), undoFailed(order.Payment, 1), ordered(order.Cancel)}),
+			then: "compensating undo PAYMENT/3", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/3 compensating: " + why},
+		},
+		{
+			name: "and that the timer used it says nothing more",
+			when: then(payStuck, trace{ordered(order.Retry), undoFailed(order.Payment, 1), ordered(order.Cancel), askedToUndo(order.Payment, 2)}),
+			then: "compensating undo PAYMENT/3",
 		},
 		{
 			name: "a step that nobody requested is not",
@@ -889,7 +919,7 @@ func TestStuckOrders(t *testing.T) {
 		{
 			name: "the policy counts from the retry on",
 			when: then(payStuck, again2, trace{failed(order.Payment, 4), due, failed(order.Payment, 5), due}),
-			then: "running PAYMENT/6", owed: owed{"PAYMENT_REQUESTED/6 round 2 running"},
+			then: "running PAYMENT/6", owed: owed{"PAYMENT_REQUESTED/6 round 2"},
 		},
 		{
 			name: "and it sticks again when that is spent",
@@ -997,12 +1027,32 @@ func TestSchedule(t *testing.T) {
 		{
 			name: "when its time has come the saga requests its first step",
 			when: trace{scheduled, due},
-			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1 running"},
+			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1"},
 		},
 		{
-			name: "the timer's copy requests it again, until it is answered",
+			name: "the timer's copy requests it again, until that is heard",
+			when: trace{scheduled, rings, rings},
+			then: "scheduled", owed: owed{"ORDER_REQUESTED/1"},
+		},
+		{
+			name: "and then no more",
 			when: trace{scheduled, due, stale},
-			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1 running"},
+			then: "running ORDER/1",
+		},
+		{
+			name: "one that was cancelled before that is heard is undone, as the worker was asked",
+			when: trace{scheduled, ordered(order.Cancel), asked(order.Detail, 1)},
+			then: "compensating undo ORDER/1", owed: owed{"ORDER_COMPENSATION_REQUESTED/1 compensating: cancelled: changed my mind"},
+		},
+		{
+			name: "one that was put off before that is heard begins all the same",
+			when: trace{scheduled, ordered(order.Schedule), asked(order.Detail, 1)},
+			then: "running ORDER/1",
+		},
+		{
+			name: "one that was paused before that is heard begins, and its clocks stand",
+			when: trace{scheduled, ordered(order.Pause), asked(order.Detail, 1)},
+			then: "running paused ORDER/1",
 		},
 		{
 			name: "it goes on as any other",
@@ -1022,12 +1072,12 @@ func TestSchedule(t *testing.T) {
 		{
 			name: "it can be brought forward",
 			when: trace{scheduled, begunAt(now), due},
-			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1 running"},
+			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1"},
 		},
 		{
 			name: "also to no time at all, which is now",
 			when: trace{scheduled, begunAt(time.Time{}), due},
-			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1 running"},
+			then: "running ORDER/1", owed: owed{"ORDER_REQUESTED/1"},
 		},
 		{
 			name: "it can be put off during a pause",
@@ -1213,6 +1263,9 @@ func TestEveryInputInEveryState(t *testing.T) {
 		inputs[string(c)] = again(c)
 	}
 	inputs["timer"] = func(w *world) saga.Input { return w.timer(w.state.Arming) }
+	inputs["asked"] = asked(order.Payment, 2)
+	inputs["asked to undo"] = askedToUndo(order.Payment, 2)
+	inputs["asked to begin"] = asked(order.Detail, 1)
 	inputs["timed out"] = func(w *world) saga.Input { return outOfTimeFor(w.state.Arming)(w) }
 	inputs["expired"] = func(w *world) saga.Input { return expiredFor(w.state.Arming)(w) }
 	inputs["timed out before"] = func(w *world) saga.Input { return outOfTimeFor(w.state.Arming - 1)(w) }

@@ -43,7 +43,7 @@ func TestInputOfAnEvent(t *testing.T) {
 		"ORDER_PAUSE_REQUESTED":        saga.Commanded{Heard: unsettles, Command: order.Pause, Reason: "why", Output: order.JSON(`1`), StartAt: now},
 		"ORDER_SKIP_REQUESTED":         saga.Commanded{Heard: unsettles, Command: order.Skip, Reason: "why", Output: order.JSON(`1`), StartAt: now},
 		"ORDER_FRAME_REQUESTED":        nil, // a command of a later version
-		"PAYMENT_REQUESTED":            nil, // its own request
+		"PAYMENT_REQUESTED":            nil, // its own request; see below
 		"ORDER_COMPENSATION_REQUESTED": nil,
 		"PAYMENT_SKIPPED":              nil,
 		"PAYMENT_COMPENSATION_SKIPPED": nil,
@@ -62,8 +62,11 @@ func TestInputOfAnEvent(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the input (-want +got):\n%s", diff)
 			}
-			if saga.Hears(of) != ok {
-				t.Errorf("by its type alone it is heard: %v", !ok)
+			timed := event(of)
+			timed.Causation = saga.TimerID(timed.OrderID, 1)
+			_, timely := saga.InputOf(timed, shipping, now)
+			if saga.Hears(of) != (ok || timely) {
+				t.Errorf("by its type alone it is heard: %v", saga.Hears(of))
 			}
 			own := event(of)
 			own.Status = order.StatusRunning
@@ -199,5 +202,33 @@ func TestAnOrderBeginsWithAllThatTheClientSent(t *testing.T) {
 	}
 	if diff := cmp.Diff(later, saga.Begin(plan, id, inputs, now.Add(time.Hour), now, "edge")); diff != "" {
 		t.Errorf("the event of an order for later (-want +got):\n%s", diff)
+	}
+}
+
+func TestARequestIsHeardOnlyIfATimerLedToIt(t *testing.T) {
+	for of, want := range map[order.Type]saga.Input{
+		"ORDER_REQUESTED":                saga.AttemptRequested{Step: order.Detail, Attempt: 2},
+		"PAYMENT_REQUESTED":              saga.AttemptRequested{Step: order.Payment, Attempt: 2},
+		"PAYMENT_COMPENSATION_REQUESTED": saga.AttemptRequested{Step: order.Payment, Undo: true, Attempt: 2},
+	} {
+		e := order.Event{OrderID: id, Type: of, ID: "this", Attempt: 2, Causation: saga.TimerID(id, 7)}
+		got, _ := saga.InputOf(e, shipping, now)
+		asked, ok := got.(saga.AttemptRequested)
+		if !ok {
+			t.Errorf("%s by a timer is %T", of, got)
+		}
+		if asked.Heard != (saga.Heard{OrderID: id, ID: "this", At: now}) {
+			t.Errorf("%s is heard as %+v", of, asked.Heard)
+		}
+		asked.Heard = saga.Heard{}
+		if diff := cmp.Diff(want, saga.Input(asked)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", of, diff)
+		}
+		e.Causation += "/ORDER_EXPIRED" // what was said of it
+		if got, ok := saga.InputOf(e, shipping, now); ok {
+			if _, ok := got.(saga.OrderRequested); !ok {
+				t.Errorf("%s by what was said of a timer is %T", of, got)
+			}
+		}
 	}
 }

@@ -70,6 +70,15 @@ type Failure struct {
 	RetryAfter time.Duration // the least wait before it
 }
 
+// AttemptRequested says that the time of an attempt has come: the saga's own word, by which
+// a worker is asked already, heard in the log's order.
+type AttemptRequested struct {
+	Heard
+	Step    order.Step
+	Undo    bool
+	Attempt int
+}
+
 // AttemptTimedOut says that an attempt's deadline has passed: the saga's own word,
 // heard in the log's order, so that what else was said by then counts first.
 type AttemptTimedOut struct {
@@ -122,12 +131,20 @@ func InputOf(e order.Event, current Definition, now time.Time) (Input, bool) {
 	failure := Failure{Reason: e.Reason, Retryable: e.Retryable, RetryAfter: e.RetryAfter}
 	switch phase {
 	case order.Requested:
+		if e.Timed() {
+			return AttemptRequested{Heard: heard, Step: step, Attempt: e.Attempt}, true
+		}
 		if step != order.Detail {
-			return nil, false // the saga's own word
+			return nil, false // its own word, or nobody's
 		}
 		// That it is the last, too, the fold knows by the request alone.
 		heard.Unsettles = len(current.Steps) == 1 && e.Outcome != order.StatusCompleted
 		return OrderRequested{Heard: heard, Definition: current, Inputs: e.Inputs}, true
+	case order.CompensationRequested:
+		if !e.Timed() {
+			return nil, false
+		}
+		return AttemptRequested{Heard: heard, Step: step, Undo: true, Attempt: e.Attempt}, true
 	case order.Completed:
 		return StepCompleted{answer}, true
 	case order.Failed:
@@ -144,6 +161,6 @@ func InputOf(e order.Event, current Definition, now time.Time) (Input, bool) {
 
 // Hears reports whether an event of the type can be an input.
 func Hears(t order.Type) bool {
-	_, ok := InputOf(order.Event{Type: t}, Definition{}, time.Time{})
+	_, ok := InputOf(order.Event{Type: t, Causation: TimerID("", 1)}, Definition{}, time.Time{})
 	return ok
 }

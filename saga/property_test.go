@@ -64,7 +64,11 @@ func wrong(before, after saga.State, in saga.Input, owed []saga.Effect) string {
 			return fmt.Sprintf("it owes %+v for %s", e, eventOf(in))
 		}
 		ids[e.ID] = true
-		if r, ok := effect.(saga.Request); ok && (e.ID != after.Open.Request || r.Round < 1) {
+		if r, ok := effect.(saga.Request); ok && e.Timed() {
+			if o := after.Open; changed || o.Request != "" || o.Step != "" && (!o.Waiting || r.Step != o.Step || r.Undo != o.Undo) {
+				return fmt.Sprintf("it asks by %+v, and waits for %+v", e, after.Open)
+			}
+		} else if ok && (e.ID != after.Open.Request || r.Round < 1) {
 			return fmt.Sprintf("it asks by %+v, and waits for %+v", e, after.Open)
 		}
 		if _, heard := saga.InputOf(e, plan, now); heard != (e.Status == "") {

@@ -1,7 +1,6 @@
 package saga
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -66,7 +65,7 @@ type Open struct {
 	First   int    // the attempt with which this series began, of which the policy counts
 	Attempt int    // the latest; First-1 before the first
 	Request string // id of its request's event
-	Cause   string // id of the input that led to it
+	Cause   string // id of the input that led to it; empty for what was heard in the log
 	Waiting bool   // for the time of the next attempt
 	// Due is when the attempt times out, or when the next one is made; zero while paused
 	// or stuck. Rest is what is left until then, of a paused order.
@@ -91,9 +90,7 @@ type Word struct {
 }
 
 // TimerID names the passing of an order's deadline, as a cause.
-func TimerID(orderID string, arming int64) string {
-	return fmt.Sprintf("%s/timer/%d", orderID, arming)
-}
+func TimerID(orderID string, arming int64) string { return order.TimerID(orderID, arming) }
 
 // Timer gives the order's next deadline and its arming; false for none.
 func (s State) Timer() (due time.Time, arming int64, open bool) {

@@ -209,8 +209,28 @@ func as(event string, say word) word {
 	}
 }
 
-// due is the time of the order's next deadline, and the timer that was set for it.
+// due is the time of the order's next deadline, and the timer that was set for it. If that
+// asks for an attempt, the saga hears itself ask, and owes nothing for that.
 func due(w *world) saga.Input {
+	ring := rings(w)
+	w.hear(ring)
+	said, owed := w.owed[0], w.owed
+	if _, ok := said.(saga.Request); !ok {
+		return nil
+	}
+	in, ok := saga.InputOf(said.Event("saga"), plan, w.now)
+	if !ok {
+		panic("it does not hear what it says")
+	}
+	if w.hear(in); len(w.owed) > 0 {
+		panic("it owes something for what it said")
+	}
+	w.heard, w.owed = ring, owed
+	return nil
+}
+
+// rings is only the timer of the order's next deadline.
+func rings(w *world) saga.Input {
 	at, arming, open := w.state.Timer()
 	if !open {
 		panic("no timer is set")
@@ -226,9 +246,24 @@ func (w *world) timer(arming int64) saga.Input {
 // stale is a timer that was set before the one that is.
 func stale(w *world) saga.Input { return w.timer(w.state.Arming - 1) }
 
+// asked is the saga's own word that an attempt's time has come.
+func asked(s order.Step, attempt int) word {
+	return func(w *world) saga.Input {
+		return saga.AttemptRequested{Heard: w.happens(eventID(s, order.Requested, attempt)), Step: s, Attempt: attempt}
+	}
+}
+
+func askedToUndo(s order.Step, attempt int) word {
+	return func(w *world) saga.Input {
+		return saga.AttemptRequested{
+			Heard: w.happens(eventID(s, order.CompensationRequested, attempt)), Step: s, Undo: true, Attempt: attempt,
+		}
+	}
+}
+
 // outOfTime is the next deadline's passing, and the saga's own word of it as it is heard.
 func outOfTime(w *world) saga.Input {
-	w.hear(due(w))
+	w.hear(rings(w))
 	in, ok := saga.InputOf(w.owed[0].Event("saga"), plan, w.now)
 	if !ok {
 		panic("it does not hear what it says")
@@ -393,6 +428,8 @@ func eventOf(in saga.Input) string {
 	case saga.StepCompensated:
 		return in.ID
 	case saga.CompensationFailed:
+		return in.ID
+	case saga.AttemptRequested:
 		return in.ID
 	case saga.AttemptTimedOut:
 		return in.ID
