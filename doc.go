@@ -33,6 +33,9 @@
 //
 // bench measures the whole, side by side with what it is to be compared with.
 //
+// sim runs the decision and the fold through seeded worlds in which all goes wrong
+// that may, and has an auditor say what does not hold.
+//
 // cmd/simplecqrs is the program: flags, signals, and one role or all. cmd/dev is
 // the program with the embedded parts, to try it out.
 //

@@ -1,0 +1,420 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"simplecqrs/order"
+	"simplecqrs/saga"
+)
+
+// The auditor reads the log, the participants' books, the rows and the final states. It
+// has a model of its own, which is simpler: it knows what must hold, not how.
+
+// fact is the first copy of an event.
+type fact struct {
+	order.Event
+	at int // in the log
+	record
+}
+
+// audit checks all orders when the world is quiet.
+func (w *world) audit() {
+	for _, c := range w.orders {
+		a := &audit{w: w, client: c, first: map[string]int{}}
+		for i, r := range w.log {
+			if r.OrderID != c.id {
+				continue
+			}
+			a.copies++
+			if _, ok := a.first[r.ID]; !ok {
+				a.first[r.ID] = len(a.facts)
+				a.facts = append(a.facts, fact{Event: r.Event, at: i, record: r})
+			}
+		}
+		a.row, a.state = w.rows.disk()[c.id], w.saga.disk()[c.id]
+		a.order()
+	}
+}
+
+// auditStep checks a change of a row as it happens: whoever was told that an order is
+// complete was told the truth.
+func (w *world) auditStep(before, after order.Row) {
+	b, a := before.Meta, after.Meta
+	switch {
+	case b.Status == order.StatusCompleted && a.Status != b.Status:
+		w.complain("%s: was completed and is %s", after.ID, a.Status)
+	case b.Status.Ended() && b.Status != a.Status && a.Status != order.StatusCompensating && !(w.saga.muted && a.Status == order.StatusStuck):
+		w.complain("%s: was %s and is %s", after.ID, b.Status, a.Status)
+	case a.Status.Ended() && a.Paused:
+		w.complain("%s: is %s and paused", after.ID, a.Status)
+	case a.Version < b.Version:
+		w.complain("%s: goes back from version %d to %d", after.ID, b.Version, a.Version)
+	}
+}
+
+// auditRest checks a world in which all that was said is heard: the saga thinks of an
+// order as its row shows it, whatever is still to come. Of a saga that was muted the row
+// may know only later.
+func (w *world) auditRest() {
+	if w.saga.muted {
+		return
+	}
+	for _, c := range w.orders {
+		row, state := w.rows.disk()[c.id].Meta, w.saga.disk()[c.id]
+		thinks := order.Meta{Status: state.Status, Paused: state.Paused}.Shown()
+		if thinks != "" && row.Shown() != thinks {
+			w.complain("%s: the row is %s, to the saga it is %s", c.id, row.Shown(), thinks)
+		}
+	}
+}
+
+// audit is of one order.
+type audit struct {
+	w      *world
+	client *client
+	facts  []fact
+	first  map[string]int // among the facts, by id
+	copies int            // records, first ones included
+	row    order.Row
+	state  saga.State
+}
+
+func (a *audit) complain(format string, args ...any) {
+	a.w.complain(a.client.id+": "+format, args...)
+}
+
+func (a *audit) order() {
+	a.ends()
+	a.agreement()
+	a.effects()
+	a.pauses()
+	a.undoneNewestFirst()
+	a.causes()
+	a.verdicts()
+	a.clocks()
+	a.plan()
+	a.count()
+}
+
+func (a *audit) has(t order.Type) bool {
+	return slices.ContainsFunc(a.facts, func(f fact) bool { return f.Type == t })
+}
+
+// ends: every order ends, or is stuck for a reason.
+func (a *audit) ends() {
+	s := a.row.Meta.Status
+	switch {
+	case s.Ended() && !a.row.Meta.Paused:
+	case s == order.StatusStuck:
+		said := slices.ContainsFunc(a.facts, func(f fact) bool { return f.Type == order.OrderStuck && f.Reason != "" })
+		if !said {
+			a.complain("is stuck, and nothing says why")
+		}
+	default:
+		a.complain("does not end: %s, paused %v", s, a.row.Meta.Paused)
+	}
+}
+
+// agreement: the row is the history, which is the log without its copies, and the saga
+// thinks as the row does.
+func (a *audit) agreement() {
+	m := a.row.Meta
+	if m.Status != a.state.Status || m.Paused != a.state.Paused {
+		a.complain("the row is %s (paused %v), the saga %s (paused %v)", m.Status, m.Paused, a.state.Status, a.state.Paused)
+	}
+	if len(m.History) != len(a.facts) {
+		a.complain("the row tells of %d events, the log of %d", len(m.History), len(a.facts))
+		return
+	}
+	shown := order.Status("")
+	for i, e := range m.History {
+		if e.ID != a.facts[i].ID {
+			a.complain("the row's event %d is %s, the log's is %s", i, e.ID, a.facts[i].ID)
+			return
+		}
+		if e.Status != "" {
+			shown = e.Status
+		}
+	}
+	if shown != m.Shown() {
+		a.complain("the history ends %s, the row is %s", shown, m.Shown())
+	}
+	if published := a.w.rows.topic[a.client.id].Meta; published.Version != m.Version || published.Status != m.Status {
+		a.complain("version %d of the row never got out, but %d", m.Version, published.Version)
+	}
+}
+
+// effects: each piece of work was done once, each step has one effect at most, and what
+// took effect is wanted or undone.
+func (a *audit) effects() {
+	for _, s := range stepNames {
+		var live []*work
+		for _, k := range a.w.works {
+			if k.orderID != a.client.id || k.step != s {
+				continue
+			}
+			if k.effects > 1 {
+				a.complain("%s was done %d times", k.key, k.effects)
+			}
+			if k.effects > 0 && !k.undone {
+				live = append(live, k)
+			}
+		}
+		vouched := a.has(order.TypeOf(s, order.CompensationSkipped))
+		if len(live) > 1 && !vouched {
+			a.complain("%s has %d effects", s, len(live))
+		}
+		a.effect(s, live, vouched)
+	}
+}
+
+func (a *audit) effect(s order.Step, live []*work, vouched bool) {
+	i := slices.IndexFunc(a.state.Definition.Steps, func(d saga.Step) bool { return d.Name == s })
+	skipped := a.has(order.TypeOf(s, order.Skipped))
+	switch a.row.Meta.Status {
+	case order.StatusCompleted:
+		switch {
+		case i < 0:
+			if len(live) > 0 {
+				a.complain("%s is no step of the order, and has an effect", s)
+			}
+		case len(live) == 0 && !skipped:
+			a.complain("is completed, but %s was not done", s)
+		case len(live) == 1 && !skipped && !vouched:
+			if want := fmt.Sprintf("%q", live[0].key); string(a.row.Outputs[s]) != want {
+				a.complain("%s produced %s, the row has %s", s, want, a.row.Outputs[s])
+			}
+		}
+	case order.StatusFailed, order.StatusCancelled:
+		possible := i < 0 || a.state.Definition.Steps[i].Compensation.Possible
+		if len(live) > 0 && possible && !vouched {
+			a.complain("is %s, but %s is not undone", a.row.Meta.Status, live[0].key)
+		}
+	default: // an operator has yet to say what becomes of it
+	}
+}
+
+// pauses: once the saga has said that the order is paused it makes no request for what
+// it heard since.
+func (a *audit) pauses() {
+	for i, p := range a.facts {
+		if p.Type != order.OrderPaused {
+			continue
+		}
+		command, ok := a.first[p.Causation]
+		if !ok {
+			continue // the causes are checked elsewhere
+		}
+		for _, f := range a.facts[i+1:] {
+			if f.Type == order.OrderResumed || f.Status.Ended() {
+				break
+			}
+			_, phase, _ := f.Type.Split()
+			if phase != order.Requested && phase != order.CompensationRequested || f.source != "saga" {
+				continue
+			}
+			cause, inLog := a.first[f.Causation]
+			if inLog && a.facts[cause].at > a.facts[command].at || !inLog && a.pausedWhen(f.Causation, p.Causation, f.life) {
+				a.complain("is paused, and %s is said because of %s", f.ID, f.Causation)
+			}
+		}
+	}
+}
+
+// pausedWhen reports whether a life of the saga that heard of a timer had heard the command
+// to pause before, and none had that ends the pause. That must be so of the life that
+// said what the timer led to, which may not know what an earlier one heard, and of the
+// first that heard of it, as what was said once may be said again.
+func (a *audit) pausedWhen(timer, command string, life int) bool {
+	first := slices.IndexFunc(a.w.journal, func(h handled) bool { return h.id == timer })
+	return first >= 0 && a.pausedIn(a.w.journal[first].life, timer, command) && a.pausedIn(life, timer, command)
+}
+
+func (a *audit) pausedIn(life int, timer, command string) bool {
+	paused := false
+	for _, h := range a.w.journal {
+		switch {
+		case h.life == life && h.id == timer:
+			return paused
+		case h.life == life && h.id == command:
+			paused = true
+		}
+		f, ok := a.first[h.id]
+		if c, _ := a.facts[f].Type.Command(); ok && f > a.first[command] && (c == order.Resume || c == order.Cancel) {
+			return false // its disk may know of it in any later life
+		}
+	}
+	return false
+}
+
+// undoneNewestFirst: compensation goes backwards, but for what was declined and turned
+// out to have taken effect all the same.
+func (a *audit) undoneNewestFirst() {
+	names := a.state.Definition.Names()
+	last := len(names)
+	for _, f := range a.facts {
+		step, phase, _ := f.Type.Split()
+		if phase != order.CompensationRequested || f.Status != order.StatusCompensating || a.doneAfterAll(step) {
+			continue
+		}
+		i := slices.Index(names, step)
+		if i > last {
+			a.complain("%s is undone after a step before it", step)
+		}
+		last = i
+	}
+}
+
+func (a *audit) doneAfterAll(s order.Step) bool {
+	declined := slices.ContainsFunc(a.facts, func(f fact) bool {
+		return f.Type == order.TypeOf(s, order.Failed) && !f.Retryable && f.Status == ""
+	})
+	return declined && a.has(order.TypeOf(s, order.Completed))
+}
+
+// causes: what the saga says has a cause that stands before it.
+func (a *audit) causes() {
+	for i, f := range a.facts {
+		if f.source != "saga" {
+			continue
+		}
+		cause, ok := a.first[f.Causation]
+		if !(ok && cause < i) && !f.Timed() {
+			a.complain("%s is said because of %q, which is not in its past", f.ID, f.Causation)
+		}
+	}
+}
+
+// verdicts: each command is accepted or rejected, and not both.
+func (a *audit) verdicts() {
+	for _, f := range a.facts {
+		if _, ok := f.Type.Command(); !ok {
+			continue
+		}
+		accepted, rejected := 0, 0
+		for _, g := range a.facts {
+			switch {
+			case g.Causation != f.ID:
+			case g.Type == order.OrderCommandRejected:
+				rejected++
+			default:
+				accepted++
+			}
+		}
+		// What a command led to may be overtaken before it is said; the saga remembers it.
+		silently := slices.Contains(a.state.Words, saga.Word{Cause: f.ID})
+		if accepted == 0 && silently {
+			accepted++
+		}
+		if rejected+min(accepted, 1) != 1 {
+			a.complain("%s %s was rejected %d times, and has led to %d events", f.Type, f.ID, rejected, accepted)
+		}
+	}
+}
+
+// clocks: no attempt times out before its deadline, and no order begins before its time.
+// As clocks may be set, that is so but for what they were set by. A saga that does not
+// know what it decided in an earlier life may take that life's timer for its own.
+func (a *audit) clocks() {
+	deadlines := map[order.Type]map[int]time.Time{}
+	// A start that is brought forward may be said after the request that it led to.
+	var startAt time.Time
+	for _, f := range a.facts {
+		if f.Type == order.OrderScheduled && (startAt.IsZero() || f.StartAt.Before(startAt)) {
+			startAt = f.StartAt
+		}
+	}
+	for _, f := range a.facts {
+		step, phase, ok := f.Type.Split()
+		switch {
+		case !ok:
+		case phase == order.Requested || phase == order.CompensationRequested:
+			if f.source == "saga" && step == order.Detail && f.Attempt == 1 && f.Time.Add(a.w.jumped).Before(startAt) {
+				a.complain("begins at %v, before %v", a.w.since(f.Time), a.w.since(startAt))
+			}
+			if deadlines[f.Type] == nil {
+				deadlines[f.Type] = map[int]time.Time{}
+			}
+			if f.source != "client" { // whose plan may be another
+				deadlines[f.Type][f.Attempt] = a.earliestDeadline(f.ID)
+			}
+		case phase == order.TimedOut || phase == order.CompensationTimedOut:
+			of := order.TypeOf(step, order.Requested)
+			if phase == order.CompensationTimedOut {
+				of = order.TypeOf(step, order.CompensationRequested)
+			}
+			if due := deadlines[of][f.Attempt]; !a.w.saga.forgot && f.Time.Add(a.w.jumped+50*time.Millisecond).Before(due) {
+				a.complain("%s is said at %v, before %v", f.ID, a.w.since(f.Time), a.w.since(due))
+			}
+		}
+	}
+}
+
+func (w *world) since(t time.Time) time.Duration { return t.Sub(w.begun).Round(time.Millisecond) }
+
+func (a *audit) earliestDeadline(id string) (earliest time.Time) {
+	for _, r := range a.w.log {
+		if r.ID == id && !r.Deadline.IsZero() && (earliest.IsZero() || r.Deadline.Before(earliest)) {
+			earliest = r.Deadline
+		}
+	}
+	return earliest
+}
+
+// plan: the order ends on the definition with which it began.
+func (a *audit) plan() {
+	d := a.state.Definition
+	if !slices.ContainsFunc(a.client.plans, func(p saga.Definition) bool { return p.Equal(d) }) {
+		a.complain("ends on definition %d, with which it did not begin", d.Version)
+	}
+	last := -1
+	for _, f := range a.facts {
+		step, phase, _ := f.Type.Split()
+		if phase != order.Requested {
+			continue
+		}
+		i := slices.Index(d.Names(), step)
+		if i < 0 || i > last+1 {
+			a.complain("%s is requested, where the definition has %v", step, d.Names())
+			return
+		}
+		last = max(last, i)
+	}
+}
+
+// count: what is said again is so because something was heard again, and is not
+// multiplied down the chain.
+func (a *audit) count() {
+	// A command may lead to what a timer has led to.
+	if most := (a.w.again + len(a.w.sent)) * (4*len(stepNames) + 8); a.copies-len(a.facts) > most {
+		a.complain("%d records are copies; for what was heard again %d would do", a.copies-len(a.facts), most)
+	}
+	for i, r := range a.w.log {
+		if r.OrderID != a.client.id || r.source != "saga" {
+			continue
+		}
+		if _, phase, _ := r.Type.Split(); phase == order.Requested || phase == order.CompensationRequested {
+			a.repeated(i, r)
+		}
+	}
+}
+
+// repeated: a request is not made again by whoever has heard its answer.
+func (a *audit) repeated(i int, r record) {
+	j := slices.IndexFunc(a.w.log[:i], func(o record) bool {
+		return o.ID == r.ID && o.source == r.source && o.life == r.life
+	})
+	if j < 0 {
+		return
+	}
+	for k := a.w.log[j].heard; k < r.heard; k++ {
+		o := a.w.log[k]
+		_, phase, _ := o.Type.Split()
+		if o.Causation == r.ID && (phase == order.Completed || phase == order.Compensated) {
+			a.complain("%s is said again at %d, although answered at %d", r.ID, i, k)
+			return
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"simplecqrs/order"
+	"simplecqrs/saga"
+)
+
+func (w *world) clientOptions() {
+	for i, c := range w.orders {
+		w.option(!c.placed, 3, (*world).place, i)
+	}
+}
+
+// place sends an order.
+func (w *world) place(i int) {
+	c := w.orders[i]
+	c.placed = true
+	now := w.clock(clientClock)
+	var startAt time.Time
+	if w.strikes(Appointments, 3) {
+		startAt = now.Add(time.Duration(w.r.IntN(20_000)) * time.Millisecond)
+	}
+	c.begins = saga.Begin(w.plan, c.id, nil, startAt, now, "edge")
+	rival := c.begins
+	if w.r.IntN(4) == 0 {
+		c.begins.ID += "/a"
+	}
+	w.append(record{Event: c.begins, source: "client"})
+	if w.strikes(Copies, 6) {
+		w.again++
+		w.append(record{Event: c.begins, source: "client"})
+	}
+	if w.strikes(Rivals, 6) {
+		rival.ID += "/b"
+		c.rival = true
+		w.again++ // one answer's id is the other's
+		w.append(record{Event: rival, source: "client"})
+	}
+}
+
+// command sends what an operator asks for, at any moment.
+func (w *world) command(int) {
+	w.commands--
+	c := w.orders[w.r.IntN(len(w.orders))]
+	// Those that fit more often than those that do not.
+	all := order.Commands()
+	command := all[w.r.IntN(len(all))]
+	if s := w.rows.disk()[c.id].Meta; w.r.IntN(2) == 0 {
+		switch {
+		case s.Status == order.StatusStuck:
+			command = []order.Command{order.Retry, order.Skip, order.Cancel, order.Pause}[w.r.IntN(4)]
+		case s.Paused:
+			command = []order.Command{order.Resume, order.Cancel}[w.r.IntN(2)]
+		case s.Status == order.StatusScheduled:
+			command = []order.Command{order.Schedule, order.Cancel, order.Pause}[w.r.IntN(3)]
+		default:
+			command = []order.Command{order.Pause, order.Cancel}[w.r.IntN(2)]
+		}
+	}
+	w.send(c.id, command)
+	if w.strikes(Replays, 4) {
+		w.replay(0)
+	}
+}
+
+func (w *world) send(id string, command order.Command) {
+	now := w.clock(clientClock)
+	e := order.Event{
+		OrderID: id, Type: command.Type(), ID: fmt.Sprintf("%s/command/%d", id, len(w.sent)+1), Time: now,
+		Source: "edge", Actor: "operator", Attempt: 1, Round: 1, Reason: "so it is wanted",
+	}
+	switch command {
+	case order.Skip:
+		e.Output = order.JSON(`"by hand"`)
+	case order.Schedule:
+		e.StartAt = now.Add(time.Duration(w.r.IntN(20_000)) * time.Millisecond)
+	default: // the others carry nothing more
+	}
+	w.sent = append(w.sent, e)
+	w.append(record{Event: e, source: "operator"})
+}
+
+// replay sends a command once more.
+func (w *world) replay(int) {
+	w.again++
+	w.append(record{Event: w.sent[w.r.IntN(len(w.sent))], source: "operator"})
+}
+
+// help has operators look after what waits for them, by what the rows say. It reports
+// whether there was anything to do.
+func (w *world) help() (any bool) {
+	for _, c := range w.orders {
+		m := w.rows.topic[c.id].Meta
+		helped := w.helped[c.id]
+		if helped > 8 {
+			continue
+		}
+		switch {
+		case m.Paused:
+			w.send(c.id, order.Resume)
+		case m.Status == order.StatusStuck && w.leave:
+			continue
+		case m.Status == order.StatusStuck && w.r.IntN(3) == 0 && !undoing(w.rows.topic[c.id]):
+			w.send(c.id, order.Cancel)
+		case m.Status == order.StatusStuck && helped < 4:
+			w.send(c.id, order.Retry)
+		case m.Status == order.StatusStuck:
+			w.send(c.id, order.Skip)
+		default:
+			continue
+		}
+		w.helped[c.id]++
+		any = true
+	}
+	return any
+}
+
+// undoing reports whether a row tells that the order is being undone.
+func undoing(r order.Row) bool {
+	return slices.ContainsFunc(r.Meta.History, func(e order.Entry) bool { return e.Status == order.StatusCompensating })
+}
