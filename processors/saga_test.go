@@ -187,7 +187,7 @@ func TestATimerHasTheSagaSayWhatIsOutOfTimeAndTheLogHasItAct(t *testing.T) {
 	again := s.timer(known, next).event(t)
 	want = request(known, order.Detail)
 	want.ID, want.Attempt, want.Source = order.EventID(known, want.Type, 2), 2, RoleSaga
-	want.Causation, want.Status = saga.TimerID(known, next), order.StatusRunning
+	want.Causation, want.Status = saga.TimerID(known, next), "" // it is acted upon when it is heard
 	want.Deadline = noon.Add(plan(order.Detail).Timeout)
 	differ(t, "the next attempt", want, again)
 	if d := s.timer(known, arming); len(d.emitted)+len(d.letters) > 0 {

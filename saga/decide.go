@@ -204,6 +204,11 @@ func (s State) undo(h Heard, outcome order.Status, reason string) State {
 	s.Undoing = Undoing{Outcome: outcome, Reason: reason}
 	s.Status = order.StatusCompensating
 	s.Deadline, s.Rest = time.Time{}, 0
+	if o := s.Open; o.Waiting && o.Undo {
+		// A timer may have asked for the next attempt. One by the same id would not be seen
+		// to tell where the order stands now.
+		s.Work[s.Definition.index(o.Step)].Undos++
+	}
 	return s.undoNext(h)
 }
 

@@ -780,6 +780,16 @@ func TestCancel(t *testing.T) {
 			then: "compensating undo PAYMENT/1", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/1 compensating: " + why},
 		},
 		{
+			name: "one that waits to be undone, to be done anew, is asked for by a number that no timer has used",
+			when: then(payStuck, trace{ordered(order.Retry), undoFailed(order.Payment, 1), ordered(order.Cancel)}),
+			then: "compensating undo PAYMENT/3", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/3 compensating: " + why},
+		},
+		{
+			name: "and that the timer used it says nothing more",
+			when: then(payStuck, trace{ordered(order.Retry), undoFailed(order.Payment, 1), ordered(order.Cancel), askedToUndo(order.Payment, 2)}),
+			then: "compensating undo PAYMENT/3",
+		},
+		{
 			name: "a step that nobody requested is not",
 			when: then(paying, trace{ordered(order.Pause), completed(order.Payment), ordered(order.Cancel)}),
 			then: "compensating undo PAYMENT/1", owed: owed{"ORDER_RESUMED/1 running", "PAYMENT_COMPENSATION_REQUESTED/1 compensating: " + why},

@@ -89,6 +89,22 @@ var bugs = []bug{
 			}
 			return s, in
 		})},
+	{"a timer makes the attempt that it asks for", func(c *Code) {
+		decide := c.Decide
+		c.Decide = func(s saga.State, in saga.Input) (saga.State, []saga.Effect) {
+			next, owed := decide(s, in)
+			passed, timer := in.(saga.DeadlinePassed)
+			if !timer || len(owed) == 0 {
+				return next, owed
+			}
+			if said, ok := saga.InputOf(owed[0].Event("saga"), next.Definition, passed.At); ok {
+				if asked, ok := said.(saga.AttemptRequested); ok {
+					next, _ = decide(next, asked)
+				}
+			}
+			return next, owed
+		}
+	}},
 	{"what may have taken effect is not undone", before(
 		func(s saga.State, in saga.Input) (saga.State, saga.Input) {
 			s.Work = slices.Clone(s.Work)

@@ -41,7 +41,10 @@ type orchestrator struct {
 	committed [2]int
 	known     [2]int // the most that any life has read
 	// forgot is set once a life did not know what an earlier one had decided.
-	forgot  bool
+	forgot bool
+	// muted is set once a life could not say all that it had decided. What is not owed again,
+	// as the order has moved on since, is then never said.
+	muted   bool
 	emits   []emit
 	writes  []write
 	turn    int
@@ -208,13 +211,16 @@ func (w *world) restartSaga(elsewhere bool) {
 	before := s.disk()
 	if elsewhere {
 		if w.strikes(Ghosts, 2) && len(s.emits)+len(s.writes) > 0 {
-			w.ghosts = append(w.ghosts, &ghost{slices.Clone(s.emits), slices.Clone(s.writes)})
+			w.ghosts = append(w.ghosts, &ghost{emits: slices.Clone(s.emits), writes: slices.Clone(s.writes), machine: s.machine + 1})
 		}
 		s.machine = 1 - s.machine
 		if w.r.IntN(3) == 0 {
 			s.disks[s.machine] = map[string]saga.State{}
 		}
 	}
+	s.muted = s.muted || len(s.emits) > 0
+	// Who is frozen keeps its disk to itself: it must be gone before another uses it.
+	w.ghosts = slices.DeleteFunc(w.ghosts, func(g *ghost) bool { return g.machine == s.machine+1 })
 	if w.trace != nil {
 		w.tell("saga starts again, elsewhere: %v, from %v of %v; %d emits and %d states had not got out",
 			elsewhere, s.committed, s.read, len(s.emits), len(s.writes))

@@ -47,9 +47,21 @@ type Result struct {
 // if there is one.
 func Run(seed uint64, without Faults, code Code, trace io.Writer) Result {
 	w := newWorld(seed, without, code, trace)
-	w.live()
-	w.audit()
+	w.safely(func() {
+		w.live()
+		w.audit()
+	})
 	return Result{Found: w.found, Faults: w.faults, Records: len(w.log), Actions: w.actions}
+}
+
+// safely takes a panic of what is tried for one more thing that does not hold.
+func (w *world) safely(run func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.complain("panic: %v", r)
+		}
+	}()
+	run()
 }
 
 // world is one partition of the log, the roles that share it, what they talk to, and
@@ -144,8 +156,8 @@ func newWorld(seed uint64, without Faults, code Code, trace io.Writer) *world {
 	}
 	w.faults = drawn &^ without
 	w.pace = []time.Duration{2, 20, 200, 1000}[r.IntN(4)] * time.Millisecond
-	w.trouble = 1 + r.IntN(60)
-	w.outage = r.IntN(8)
+	w.trouble = []int{10, 50, 250}[r.IntN(3)]
+	w.outage = r.IntN(20)
 	w.commands = r.IntN(6)
 	w.leave = r.IntN(10) == 0
 	w.plan = anyPlan(r, 1)
@@ -434,8 +446,9 @@ func (w *world) copyRecord(int) {
 
 // ghost is an owner that was frozen, and does not know that another took over.
 type ghost struct {
-	emits  []emit
-	writes []write
+	emits   []emit
+	writes  []write
+	machine int // of the saga, from 1
 }
 
 // haunt has a frozen owner write on.
