@@ -288,4 +288,13 @@ func TestWhatTheSagaSaysOfTheLongestEventCanBeRead(t *testing.T) {
 		t.Errorf("reading changed the headers (-before +after):\n%s", diff)
 	}
 	mustReadWhatTheSagaSays(t, append(happy(nil)[:3], no))
+
+	h = codecs.HeadersOf(ordered(order.Pause, 5))
+	h["ce_id"] = []byte(strings.Repeat("i", 1024))
+	pause, err := codecs.Read(id, []byte(`{"id":"ORD-B384F","type":"ORDER_PAUSE_REQUESTED"}`), h, written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustReadWhatTheSagaSays(t, append(happy(nil)[:3], pause)) // it is paused
+	mustReadWhatTheSagaSays(t, []order.Event{pause})          // there is no such order
 }

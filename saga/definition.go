@@ -52,7 +52,6 @@ func (r Retry) Delay(failed int, id string) time.Duration {
 	for range failed - 1 {
 		full = min(full*r.Factor, float64(r.Cap))
 	}
-	full = min(full, float64(r.Cap))
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id)) // a hash takes anything
 	return time.Duration(full * (0.5 + 0.5*float64(h.Sum32())/(1<<32)))

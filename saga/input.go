@@ -117,10 +117,10 @@ func InputOf(e order.Event, current Definition, now time.Time) (Input, bool) {
 	if command, ok := e.Type.Command(); ok {
 		return Commanded{Heard: heard, Command: command, Reason: e.Reason, Output: e.Output, StartAt: e.StartAt}, true
 	}
-	switch e.Type {
-	case order.OrderScheduled:
+	if e.Type == order.OrderScheduled {
 		return OrderScheduled{Heard: heard, Definition: current, Inputs: e.Inputs, StartAt: e.StartAt}, true
-	case order.OrderExpired:
+	}
+	if e.Type == order.OrderExpired {
 		return OrderExpired{Heard: heard, Timer: e.Causation}, true
 	}
 	step, phase, ok := e.Type.Split()
@@ -155,6 +155,7 @@ func InputOf(e order.Event, current Definition, now time.Time) (Input, bool) {
 		return StepCompensated{answer}, true
 	case order.CompensationFailed:
 		return CompensationFailed{answer, failure}, true
+	case order.Skipped, order.CompensationRequested, order.CompensationSkipped: // its own words, too
 	}
 	return nil, false
 }

@@ -1,6 +1,7 @@
 package saga_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"simplecqrs/saga"
 )
 
-const seeds = 2000
+var seeds = flag.Int("seeds", 1000, "how many orders live at random")
 
 // wrong says what an input did that it must not do in any state; empty for nothing.
 func wrong(before, after saga.State, in saga.Input, owed []saga.Effect) string {
@@ -386,7 +387,7 @@ func (l *life) tell() string {
 func TestEveryOrderEndsAndItsRowSaysWhatTheSagaDoes(t *testing.T) {
 	plans := []saga.Definition{plan, plan, sticky, long, shipping, onlyOrder}
 	ends, copies := map[order.Status]int{}, 0
-	for seed := range uint64(seeds) {
+	for seed := range uint64(*seeds) {
 		l := newLife(seed, plans[seed%uint64(len(plans))])
 		for n := 0; l.step(t); n++ {
 			if n > 5000 {
@@ -410,11 +411,11 @@ func TestEveryOrderEndsAndItsRowSaysWhatTheSagaDoes(t *testing.T) {
 	}
 	t.Logf("ends: %v, %d copies", ends, copies)
 	for _, end := range []order.Status{order.StatusCompleted, order.StatusFailed, order.StatusCancelled} {
-		if ends[end] < seeds/50 {
-			t.Errorf("only %d of %d are %s: this proves little", ends[end], seeds, end)
+		if ends[end] < *seeds/50 {
+			t.Errorf("only %d of %d are %s: this proves little", ends[end], *seeds, end)
 		}
 	}
-	if copies < seeds {
+	if copies < *seeds {
 		t.Errorf("only %d copies: this proves little", copies)
 	}
 }
@@ -423,7 +424,7 @@ func TestEveryOrderEndsAndItsRowSaysWhatTheSagaDoes(t *testing.T) {
 // a second time, and so on to the order's end; but two never become three.
 func TestADeathLosesNothingAndIsNotMultipliedDownTheChain(t *testing.T) {
 	longest, straight := 0, 2*len(long.Steps)
-	for seed := range uint64(seeds) {
+	for seed := range uint64(*seeds) {
 		l := newLife(seed, long)
 		l.budget, l.late = 0, nil
 		deathAt := l.r.IntN(straight)

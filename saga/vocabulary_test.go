@@ -302,14 +302,9 @@ func again(c order.Command) word { return orderedAs(string(c)+" again", c) }
 func orderedAs(event string, c order.Command) word {
 	return func(w *world) saga.Input {
 		in := saga.Commanded{Heard: w.unsettling(event), Command: c}
-		switch c {
-		case order.Skip:
-			in.Reason, in.Output = "paid by hand", order.JSON(`{"by":"hand"}`)
-		case order.Cancel:
-			in.Reason = "changed my mind"
-		case order.Schedule:
-			in.StartAt = now.Add(3 * time.Hour)
-		}
+		in.Reason = map[order.Command]string{order.Skip: "paid by hand", order.Cancel: "changed my mind"}[c]
+		in.Output = map[order.Command]order.JSON{order.Skip: order.JSON(`{"by":"hand"}`)}[c]
+		in.StartAt = map[order.Command]time.Time{order.Schedule: now.Add(3 * time.Hour)}[c]
 		return in
 	}
 }
