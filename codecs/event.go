@@ -144,6 +144,10 @@ const (
 // sent none. The function gives the value of a header by its name.
 func TypeIn(header func(name string) []byte) order.Type { return order.Type(header(headerType)) }
 
+// SaidBySaga reports, by the headers alone, whether an event is the saga's word on where
+// an order stands, which it need not hear.
+func SaidBySaga(header func(name string) []byte) bool { return len(header(headerStatus)) > 0 }
+
 // HeadersOf gives the headers of an event.
 func HeadersOf(e order.Event) Headers {
 	h := Headers{

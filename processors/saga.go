@@ -33,7 +33,7 @@ func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
 		),
 		Version: codecs.RevisionOf,
 		Timers:  &stream.Timers{Of: codecs.TimerOf, Record: timerRecord},
-		Filter:  filter(s.wants),
+		Filter:  s.filter,
 	}
 }
 
@@ -55,6 +55,10 @@ func timerRecord(_ string, arming int64) []byte {
 
 // wants reports whether an event of the type can be an input.
 func (orchestrator) wants(t order.Type) bool { return saga.Hears(t) }
+
+func (s orchestrator) filter(r stream.Record) bool {
+	return !codecs.SaidBySaga(r.Header) && filter(s.wants)(r)
+}
 
 // handle hears an event.
 func (s orchestrator) handle(ctx goka.Context, msg any) {

@@ -155,7 +155,7 @@ func InputOf(e order.Event, current Definition, now time.Time) (Input, bool) {
 		return StepCompensated{answer}, true
 	case order.CompensationFailed:
 		return CompensationFailed{answer, failure}, true
-	case order.Skipped, order.CompensationRequested, order.CompensationSkipped: // its own words, too
+	case order.Skipped, order.CompensationSkipped: // its own words, too
 	}
 	return nil, false
 }
