@@ -67,24 +67,20 @@ func ReadPlan(name string, data []byte) (Plan, error) {
 
 // judge holds the whole against what it must be, and finds the line of what is not.
 func (r *reading) judge(root *yaml.Node, d saga.Definition) {
+	step := func(i int) *yaml.Node { return resolved(at(root, "Steps").Content[i]) }
 	var m *saga.Mistake
-	switch err := d.Validate(); {
-	case errors.As(err, &m):
+	if errors.As(d.Validate(), &m) {
 		n := root
 		if m.Step >= 0 {
-			n = resolved(resolved(at(root, "Steps")).Content[m.Step])
+			n = step(m.Step)
 		}
 		r.wrong(at(n, strings.Split(m.Member, ".")...), "%s", m.Detail)
-		return
-	case err != nil:
-		r.wrong(root, "%v", err)
 		return
 	}
 	role := takenRole(d)
 	for i, s := range d.Names() {
 		if processors.RoleOf(s) == role {
-			n := resolved(resolved(at(root, "Steps")).Content[i])
-			r.wrong(at(n, "Name"), "step %s: its role would be %s, which is another's name", s, role)
+			r.wrong(at(step(i), "Name"), "step %s: its role would be %s, which is another's name", s, role)
 		}
 	}
 }
