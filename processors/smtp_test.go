@@ -67,7 +67,7 @@ func (p *postOffice) open(t *testing.T, c SMTPConfig) *SMTP {
 	server.Domain = "post.example"
 	var served sync.WaitGroup
 	served.Go(func() { _ = server.Serve(l) }) // it ends with Close
-	t.Cleanup(func() { // before it serves, the server does not know its listener
+	t.Cleanup(func() {                        // before it serves, the server does not know its listener
 		_, _ = server.Close(), l.Close()
 		served.Wait()
 	})
@@ -219,9 +219,12 @@ func TestAMailCannotBeUnsent(t *testing.T) {
 
 func TestMailSettingsThatCannotBeRight(t *testing.T) {
 	for _, c := range []SMTPConfig{
-		{Address: "localhost", From: "a@b.example"}, {Address: "localhost:0", From: "a@b.example"},
-		{Address: ":25", From: "a@b.example"}, {Address: "localhost:smtp", From: "a@b.example"},
-		{Address: "localhost:25", From: "nobody"}, {Address: "localhost:25", From: "a@b.example", To: "nobody"},
+		{Address: "localhost", From: "a@b.example"},
+		{Address: "localhost:0", From: "a@b.example"},
+		{Address: ":25", From: "a@b.example"},
+		{Address: "localhost:smtp", From: "a@b.example"},
+		{Address: "localhost:25", From: "nobody"},
+		{Address: "localhost:25", From: "a@b.example", To: "nobody"},
 	} {
 		if _, err := NewSMTP(c); err == nil {
 			t.Errorf("%+v is taken", c)
