@@ -23,7 +23,7 @@ func standing(id string, status order.Status) order.Row {
 }
 
 func paused(row order.Row) order.Row {
-	return order.Fold(row, order.Event{OrderID: row.ID, Type: order.OrderPaused, ID: "paused", Time: began})
+	return order.Fold(row, order.Event{OrderID: row.ID, Type: order.OrderPaused, ID: "paused", Time: began, Status: row.Meta.Status})
 }
 
 // fitting gives for each command an order that takes it, and the body that it needs.
