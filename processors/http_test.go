@@ -58,7 +58,7 @@ func says(status int, body string, headers ...string) http.HandlerFunc {
 var payment = Request{OrderID: known, Step: order.Payment, Attempt: 1, Round: 1}
 
 // failed holds an error to being a failure for these reasons, and gives it.
-func failed(t *testing.T, err error, reason string) *Failed {
+func failed(t *testing.T, err error, reason string) Failed {
 	t.Helper()
 	var f *Failed
 	if !errors.As(err, &f) {
@@ -67,7 +67,7 @@ func failed(t *testing.T, err error, reason string) *Failed {
 	if !strings.HasPrefix(f.Reason, reason) {
 		t.Errorf("the reason is %q, want %q", f.Reason, reason)
 	}
-	return f
+	return *f
 }
 
 func declined(t *testing.T, err error, reason string) {
