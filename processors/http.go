@@ -61,6 +61,9 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 			return nil, err
 		}
 	}
+	if strings.ContainsFunc(c.Bearer, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the bearer token has characters that no header can have") // and is not shown
+	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultCallTime
 	}
@@ -82,7 +85,7 @@ func checkURL(text string) error {
 	if err != nil {
 		return fmt.Errorf("URL %q: %w", text, errors.Unwrap(err))
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return fmt.Errorf("URL %q: want http:// or https:// and a host", text)
 	}
 	return nil
@@ -147,7 +150,7 @@ func (h *HTTP) post(ctx context.Context, to, key string, c call) (output order.J
 	if err != nil {
 		return nil, &Failed{Reason: transportReason(err)}
 	}
-	return answerOf(answer, text)
+	return answerOf(answer, text, c.Undoes != "")
 }
 
 // transportReason leaves out what net/http says of the request, which is in the log anyhow.
@@ -163,9 +166,12 @@ func transportReason(err error) string {
 }
 
 // answerOf reads an answer by its class.
-func answerOf(answer *http.Response, body []byte) (order.JSON, error) {
+func answerOf(answer *http.Response, body []byte, undo bool) (order.JSON, error) {
 	switch status := answer.StatusCode; {
 	case status >= 200 && status < 300:
+		if undo {
+			return nil, nil // nobody reads what it says
+		}
 		if len(body) > maxOutput {
 			return nil, &Failed{Reason: fmt.Sprintf("the answer has more than %d bytes", maxOutput)}
 		}

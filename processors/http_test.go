@@ -514,3 +514,28 @@ func TestAWorkerWithAServiceAnswersByItsStatus(t *testing.T) {
 		})
 	}
 }
+
+func TestNobodyReadsWhatAnUndoIsAnsweredWith(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(bytes.Repeat([]byte("x"), maxOutput+1))
+	}))
+	defer server.Close()
+	h, err := NewHTTP(HTTPConfig{URL: server.URL, UndoURL: server.URL})
+	check(t, err)
+	if err := h.Undo(t.Context(), payment); err != nil {
+		t.Errorf("it is undone, and said is %v", err)
+	}
+	if _, err := h.Do(t.Context(), payment); err == nil {
+		t.Error("a large answer to work is taken")
+	}
+}
+
+func TestATokenThatNoHeaderCanHaveIsRefusedAndNotShown(t *testing.T) {
+	_, err := NewHTTP(HTTPConfig{URL: "http://localhost", Bearer: "secret\n"})
+	if err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("it is %v", err)
+	}
+	if _, err := NewHTTP(HTTPConfig{URL: "http://:80"}); err == nil {
+		t.Error("an address without a host is taken")
+	}
+}
