@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"bytes"
 	"bufio"
 	"context"
 	"encoding/json"
