@@ -96,7 +96,7 @@ func explore(t *testing.T) explored {
 func (e explored) add(s saga.State, in saga.Input, heard string, next saga.State, owed []saga.Effect) {
 	was, is := s, next
 	was.OrderID, was.Unsettled, is.OrderID, is.Unsettled = "", false, "", false
-	if _, passed := in.(saga.DeadlinePassed); shape(was) == shape(is) && !passed {
+	if _, passed := in.(saga.DeadlinePassed); shape(was) == shape(is) && was.StartAt.Equal(is.StartAt) && !passed {
 		return // a duplicate, or a command that is refused
 	}
 	m := move{s.Status, heard}

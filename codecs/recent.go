@@ -15,9 +15,12 @@ type recent[T any] struct {
 	slots [recentSlots]atomic.Pointer[remembered[T]]
 }
 
-// recentSlots bounds what is remembered: with an order's row and state, some 50 MB when
-// all slots are taken.
-const recentSlots = 1 << 14
+// recentSlots and maxRemembered bound what is remembered. Of ordinary orders it is some
+// 50 MB when all slots are taken, with rows and states, and at most five times that.
+const (
+	recentSlots   = 1 << 14
+	maxRemembered = 4 << 10 // bytes; a larger value is read anew each time
+)
 
 type remembered[T any] struct {
 	encoded []byte
@@ -41,6 +44,9 @@ func (r *recent[T]) slot(encoded []byte) *atomic.Pointer[remembered[T]] {
 }
 
 func (r *recent[T]) add(encoded []byte, value T) {
+	if len(encoded) > maxRemembered {
+		return // one before it that is still there has other bytes
+	}
 	r.slot(encoded).Store(&remembered[T]{encoded, value})
 }
 

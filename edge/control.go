@@ -101,6 +101,7 @@ type command struct {
 	output  order.JSON
 	startAt time.Time
 	key     string // the same for each copy of the same request; may be empty
+	print   string // of what the request says, by which its copies are known from another's
 	at      time.Time
 }
 
@@ -133,7 +134,12 @@ func commandIn(r *http.Request, all members, further ...string) (c command, err 
 	if c.startAt = startAt; c.verb == order.Schedule && !sent {
 		return c, fail(http.StatusBadRequest, "the body's member %q is missing: when is the order to begin?", memberStartAt)
 	}
+	c.print = fingerprint(all)
 	c.key = r.Header.Get("Idempotency-Key")
+	if _, filtered := all["filter"]; filtered && c.key != "" {
+		return c, fail(http.StatusBadRequest,
+			"the header Idempotency-Key does not go with a filter, which finds other orders the next time: give the ids")
+	}
 	if len(c.key) > maxKey {
 		return c, fail(http.StatusBadRequest, "the header Idempotency-Key has %d bytes; %d are allowed", len(c.key), maxKey)
 	}
@@ -151,7 +157,11 @@ func (c command) event(id, orderID string) order.Event {
 // give writes a command to the log, unless it is known already that the order will not
 // take it, and gives its id. The saga has the last word: the order may have moved since.
 func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, err error) {
-	id = commandID(row.ID, c.verb, c.key)
+	id = commandID(row.ID, c)
+	if another := sameKey(row, id, c.key); another != "" {
+		return "", fail(http.StatusUnprocessableEntity,
+			"the Idempotency-Key was given before with another body, as command %s", another)
+	}
 	if row.Holds(id) { // with a key: it was given before, and acts once
 		return id, verdict(row, id)
 	}
@@ -170,6 +180,21 @@ func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, e
 		}
 	}
 	return id, nil
+}
+
+// sameKey finds a command in an order's history that was given under the same key and
+// said something else; empty for none.
+func sameKey(row order.Row, id, key string) string {
+	if key == "" {
+		return ""
+	}
+	under := id[:len(id)-printSize]
+	for _, one := range row.Meta.History {
+		if strings.HasPrefix(one.ID, under) && len(one.ID) == len(id) && one.ID != id {
+			return one.ID
+		}
+	}
+	return ""
 }
 
 // answers reports whether the saga has answered a command: whatever comes of one, it

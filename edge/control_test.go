@@ -212,7 +212,7 @@ func given(row order.Row, id string, c order.Command, said order.Type, reason st
 
 func TestACommandThatTheOrderHasHadIsAnsweredAsItWasAndNotGivenAgain(t *testing.T) {
 	running := standing(seedID, order.StatusRunning)
-	id := commandID(seedID, order.Pause, "k")
+	id := commandID(seedID, command{verb: order.Pause, key: "k", print: fingerprint(nil)})
 	for _, c := range []struct {
 		name   string
 		row    order.Row

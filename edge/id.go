@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/oklog/ulid/v2"
-
-	"simplecqrs/order"
 )
 
 // NewID makes an order's id: ORD- and a ULID, which no two orders share.
@@ -16,11 +14,23 @@ func NewID() string { return "ORD-" + newULID() }
 func newULID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
 
 // commandID makes the id of a command to an order. With a key, and for the same
-// command, it is always the same.
-func commandID(orderID string, c order.Command, key string) string {
-	if key == "" {
+// command, it is always the same; with another body under that key, but for its end.
+func commandID(orderID string, c command) string {
+	if c.key == "" {
 		return "CMD-" + newULID()
 	}
-	digest := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s", orderID, c, key))
-	return "CMD-" + ulid.ULID(digest[:16]).String()
+	digest := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s", orderID, c.verb, c.key))
+	return "CMD-" + ulid.ULID(digest[:16]).String() + c.print
+}
+
+// printSize is the length of a fingerprint.
+const printSize = 9
+
+// fingerprint tells what a command says from what another does.
+func fingerprint(all members) string {
+	h := sha256.New()
+	for _, name := range []string{"reason", "actor", "output", memberStartAt} {
+		_, _ = fmt.Fprintf(h, "%s %d %s", name, len(all[name]), all[name]) // a hash takes anything
+	}
+	return fmt.Sprintf("-%08X", h.Sum(nil)[:4])
 }

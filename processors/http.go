@@ -27,23 +27,26 @@ type HTTPConfig struct {
 
 // HTTP is a participant that is asked by HTTP.
 //
-// The service is sent a POST with the JSON {"id", "step", "attempt", "round", "input"}
-// and the header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), which is
-// the same for all attempts at one piece of work: order, step and round. It must do the
-// work of a key once, and answer each attempt alike:
+// The service is sent a POST with the JSON {"id", "step", "round", "input"} and the header
+// Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), a string in quotes. Key and
+// body are the same for all attempts at one piece of work: order, step and round. It must
+// do the work of a key once, and answer each attempt alike:
 //
 //   - 2xx: it is done. The body is JSON, 128 KiB at most, and becomes the step's output;
 //     an empty one is null.
 //   - 408, 409, 425, 429 and 5xx: it may or may not be done, and is asked for again by
-//     the plan, not before Retry-After has passed. So is what gets no answer.
+//     the plan, not before Retry-After has passed (an hour at most, or the plan's longest
+//     wait). So is what gets no answer.
 //   - Any other 4xx: it is not done and will not be. A problem's detail (RFC 9457) is
 //     the reason.
 //   - 3xx are not followed, and count as failures.
 //
-// To undo, the same is sent to the other URL, with the member "undoes" for the key that
-// is undone, and a key of its own. The service must undo what it did under that key, or
-// remember that it is to do nothing: work that comes after its undo must be refused, by
-// 410 say. It then answers 2xx, also if there was nothing to undo.
+// To undo, {"id", "step", "round", "undoes"} is sent to the other URL, where undoes is the
+// key of the work, under that key and "/undo". The service must undo what it did under the
+// key, or remember that it is to do nothing: work that comes after its undo must be
+// refused, by 410 say. It then answers 2xx, also if there was nothing to undo; the body
+// is not read. That it cannot undo (4xx) it must not remember: an operator who has seen to
+// the cause has it asked again, under the same key.
 type HTTP struct {
 	config HTTPConfig
 	client *http.Client
@@ -93,18 +96,17 @@ func checkURL(text string) error {
 
 // call is the body of a request.
 type call struct {
-	ID      string          `json:"id"`
-	Step    order.Step      `json:"step"`
-	Attempt int             `json:"attempt"`
-	Round   int             `json:"round"`
-	Undoes  string          `json:"undoes,omitempty"`
-	Input   json.RawMessage `json:"input,omitempty"`
+	ID     string          `json:"id"`
+	Step   order.Step      `json:"step"`
+	Round  int             `json:"round"`
+	Undoes string          `json:"undoes,omitempty"`
+	Input  json.RawMessage `json:"input,omitempty"`
 }
 
 // Do implements Participant.
 func (h *HTTP) Do(ctx context.Context, r Request) (order.JSON, error) {
 	return h.post(ctx, h.config.URL, r.Key(), call{
-		ID: r.OrderID, Step: r.Step, Attempt: r.Attempt, Round: r.Round, Input: json.RawMessage(r.Input),
+		ID: r.OrderID, Step: r.Step, Round: r.Round, Input: json.RawMessage(r.Input),
 	})
 }
 
@@ -114,7 +116,7 @@ func (h *HTTP) Undo(ctx context.Context, r Request) error {
 		return &Declined{Reason: "no URL is given at which it could be undone"}
 	}
 	_, err := h.post(ctx, h.config.UndoURL, r.Key()+"/undo", call{
-		ID: r.OrderID, Step: r.Step, Attempt: r.Attempt, Round: r.Round, Undoes: r.Key(),
+		ID: r.OrderID, Step: r.Step, Round: r.Round, Undoes: r.Key(),
 	})
 	return err
 }

@@ -99,6 +99,9 @@ func (s orchestrator) hear(ctx goka.Context, value []byte, in saga.Input) {
 		s.letter(ctx, value, err)
 		return
 	}
+	if _, timed := in.(saga.DeadlinePassed); timed && state.Parked != "" {
+		return // it fires again once the order is decided for again
+	}
 	decision, err := s.next(state, in)
 	if err == nil && state.Parked != "" {
 		err = fmt.Errorf("behind an event that could not be decided on: %s", state.Parked)
@@ -110,6 +113,7 @@ func (s orchestrator) hear(ctx goka.Context, value []byte, in saga.Input) {
 			state.Revision++
 		}
 		ctx.SetValue(state)
+		s.tellParked(ctx, state)
 		return
 	}
 	if decision.state.Revision == 0 {
@@ -120,6 +124,19 @@ func (s orchestrator) hear(ctx goka.Context, value []byte, in saga.Input) {
 	for _, owed := range decision.owed {
 		owed.Emit(ctx)
 	}
+}
+
+// tellParked has the order's row say that it waits for an operator. It is said again with
+// each letter, under the same id.
+func (s orchestrator) tellParked(ctx goka.Context, state saga.State) {
+	parked, err := emissionOf(saga.Tell{
+		OrderID: ctx.Key(), Type: order.OrderStuck, Cause: ctx.Key() + "/parked", Status: order.StatusStuck,
+		Reason: "no longer decided for: " + state.Parked, At: s.config.now(),
+	}.Event(RoleSaga))
+	if err != nil {
+		panic(err) // there is nothing in it that could not be encoded
+	}
+	parked.Emit(ctx)
 }
 
 type decision struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,10 +141,20 @@ func (s *shell) outcome() (d did) {
 	return d
 }
 
-// letter gives the one letter that is all that the shell did, but for storing.
+// letter gives the one letter that is all that the shell did, but for storing, and for
+// saying of an order that the saga parks that it is stuck.
 func (d did) letter(t *testing.T) codecs.Letter {
 	t.Helper()
-	if len(d.letters) != 1 || len(d.emitted) != 0 {
+	said := 0
+	if len(d.letters) == 1 && d.letters[0].Role == RoleSaga && len(d.stored) > 0 {
+		said = 1
+	}
+	for _, e := range d.emitted {
+		if e.Type != order.OrderStuck || e.Status != order.StatusStuck || !strings.HasPrefix(e.Reason, "no longer decided for: ") {
+			t.Errorf("said is %+v", e)
+		}
+	}
+	if len(d.letters) != 1 || len(d.emitted) != said {
 		t.Fatalf("%d letters and %d events, want one letter", len(d.letters), len(d.emitted))
 	}
 	return d.letters[0]

@@ -65,6 +65,9 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	if c.Timeout == 0 {
 		c.Timeout = defaultCallTime
 	}
+	if c.Timeout < 0 {
+		return nil, fmt.Errorf("timeout %v: want more than nothing", c.Timeout)
+	}
 	_, domain, _ := strings.Cut(from.Address, "@")
 	return &SMTP{config: c, host: host, port: int(port), domain: domain}, nil
 }

@@ -38,7 +38,7 @@ func (s State) commanded(in Commanded) State {
 		return s.skip(in)
 	case order.Schedule:
 		s.StartAt = in.StartAt
-		return s.say(in, Word{Type: order.OrderScheduled, Status: s.Status, StartAt: in.StartAt})
+		return s.say(in, Word{Type: order.OrderScheduled, Status: s.Status, Reason: begins(in.StartAt), StartAt: in.StartAt})
 	}
 	panic(fmt.Sprintf("saga: unknown command %q", in.Command)) // a bug: InputOf makes no other
 }
@@ -184,7 +184,9 @@ func (s State) retry(in Commanded) State {
 func (s State) skip(in Commanded) State {
 	step := s.Open.Step
 	i := s.Definition.index(step)
-	if s.Open.Undo {
+	// An output says that the step is done, also where its undoing is stuck that a retry
+	// began with.
+	if s.Open.Undo && (in.Output == nil || s.Undoing != (Undoing{})) {
 		s.Work[i].Effect = Undone
 		status := order.StatusCompensating
 		if s.Undoing == (Undoing{}) {

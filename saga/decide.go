@@ -184,7 +184,7 @@ func (s State) attemptFailed(h Heard, f Failure) State {
 	step := s.Definition.Steps[i]
 	made := s.Open.Attempt - s.Open.First + 1
 	if f.Retryable && made < step.Retry.Attempts {
-		return s.wait(h, max(step.Retry.Delay(made, s.Open.Request), f.RetryAfter))
+		return s.wait(h, step.Retry.after(made, s.Open.Request, f.RetryAfter))
 	}
 	if !f.Retryable && s.Work[i].Attempts == s.Work[i].Before+1 {
 		s.Work[i].Effect = NoEffect // the only attempt of the round was declined
@@ -263,7 +263,7 @@ func (s State) undoFailed(h Heard, f Failure) State {
 	step := s.Definition.Steps[s.Definition.index(s.Open.Step)]
 	made := s.Open.Attempt - s.Open.First + 1
 	if f.Retryable && made < step.Compensation.Retry.Attempts {
-		return s.wait(h, max(step.Compensation.Retry.Delay(made, s.Open.Request), f.RetryAfter))
+		return s.wait(h, step.Compensation.Retry.after(made, s.Open.Request, f.RetryAfter))
 	}
 	return s.stick(h, fmt.Sprintf("undoing %s: %s (%d attempts)", step.Name, clip(f.Reason), made))
 }

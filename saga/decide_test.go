@@ -963,9 +963,15 @@ func TestStuckOrders(t *testing.T) {
 		},
 		{
 			name: "or skipped, and the step is done anew",
-			when: then(payStuck, trace{ordered(order.Retry)}, undoSpent(order.Payment, 1), trace{ordered(order.Skip)}),
+			when: then(payStuck, trace{ordered(order.Retry)}, undoSpent(order.Payment, 1), trace{without(order.Skip)}),
 			then: "running PAYMENT/4",
 			owed: owed{"PAYMENT_COMPENSATION_SKIPPED/1 running: paid by hand", "PAYMENT_REQUESTED/4 round 2 running"},
+		},
+		{
+			name: "or skipped with an output, by which it is the step that is done",
+			when: then(payStuck, trace{ordered(order.Retry)}, undoSpent(order.Payment, 1), trace{ordered(order.Skip)}),
+			then: "running MAIL/1",
+			owed: owed{`PAYMENT_SKIPPED/1 running PAYMENT={"by":"hand"}: paid by hand`, "MAIL_REQUESTED/1 last running"},
 		},
 		{
 			name: "a stuck step is skipped with what the operator supplies",
@@ -1077,7 +1083,7 @@ func TestSchedule(t *testing.T) {
 		{
 			name: "it can be put off",
 			when: trace{scheduled, ordered(order.Schedule)},
-			then: "scheduled", owed: owed{"ORDER_SCHEDULED/1 scheduled at 15:00"},
+			then: "scheduled", owed: owed{"ORDER_SCHEDULED/1 scheduled at 15:00: begins at 2026-03-01T15:00:00Z"},
 		},
 		{
 			name: "and the timer of before does not begin it",
@@ -1097,7 +1103,7 @@ func TestSchedule(t *testing.T) {
 		{
 			name: "it can be put off during a pause",
 			when: trace{scheduled, ordered(order.Pause), ordered(order.Schedule)},
-			then: "scheduled paused", owed: owed{"ORDER_SCHEDULED/1 scheduled at 15:00"},
+			then: "scheduled paused", owed: owed{"ORDER_SCHEDULED/1 scheduled at 15:00: begins at 2026-03-01T15:00:00Z"},
 		},
 		{
 			name: "an order that has begun cannot",

@@ -57,6 +57,15 @@ func (r Retry) Delay(failed int, id string) time.Duration {
 	return time.Duration(full * (0.5 + 0.5*float64(h.Sum32())/(1<<32)))
 }
 
+// maxAsked bounds the wait that a participant may ask for: no command reaches an order
+// that waits for the next attempt at undoing, and it is not to wait for years.
+const maxAsked = time.Hour
+
+// after is the wait, if the participant has asked for one of its own.
+func (r Retry) after(failed int, id string, asked time.Duration) time.Duration {
+	return max(r.Delay(failed, id), min(asked, max(r.Cap, maxAsked)))
+}
+
 // Default is the seed's plan: order detail, payment, mail. A mail cannot be unsent.
 //
 // An attempt may take five minutes, of which most is there for the time in the log: a

@@ -48,7 +48,7 @@ type Tell struct {
 func Begin(d Definition, orderID string, inputs map[order.Step]order.JSON, startAt, at time.Time, source string) order.Event {
 	if !startAt.IsZero() {
 		return order.Event{
-			OrderID: orderID, Type: order.OrderScheduled, Inputs: inputs, StartAt: startAt,
+			OrderID: orderID, Type: order.OrderScheduled, Inputs: inputs, StartAt: startAt, Reason: begins(startAt),
 			ID: order.EventID(orderID, order.OrderScheduled, 1), Time: at, Source: source, Attempt: 1, Round: 1,
 		}
 	}
@@ -60,6 +60,9 @@ func Begin(d Definition, orderID string, inputs map[order.Step]order.JSON, start
 	e.Inputs = inputs
 	return e
 }
+
+// begins tells of a start time, for the history.
+func begins(at time.Time) string { return "begins at " + at.UTC().Format(time.RFC3339) }
 
 func (r Request) phase() order.Phase {
 	if r.Undo {

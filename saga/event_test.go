@@ -198,7 +198,7 @@ func TestAnOrderBeginsWithAllThatTheClientSent(t *testing.T) {
 	}
 	later := order.Event{
 		OrderID: id, Type: "ORDER_SCHEDULED", ID: "ORD-B384F/ORDER_SCHEDULED/1", Time: now, Source: "edge",
-		Attempt: 1, Round: 1, Inputs: inputs, StartAt: now.Add(time.Hour),
+		Attempt: 1, Round: 1, Inputs: inputs, StartAt: now.Add(time.Hour), Reason: "begins at 2026-03-01T13:00:00Z",
 	}
 	if diff := cmp.Diff(later, saga.Begin(plan, id, inputs, now.Add(time.Hour), now, "edge")); diff != "" {
 		t.Errorf("the event of an order for later (-want +got):\n%s", diff)

@@ -137,6 +137,10 @@ func InputOf(e order.Event, current Definition, now time.Time) (Input, bool) {
 		if step != order.Detail {
 			return nil, false // its own word, or nobody's
 		}
+		if e.Outcome == order.StatusCompleted && len(current.Steps) > 1 {
+			// Whoever placed it had a plan of one step, and so has whoever reads it.
+			current.Steps = current.Steps[:1]
+		}
 		// That it is the last, too, the fold knows by the request alone.
 		heard.Unsettles = len(current.Steps) == 1 && e.Outcome != order.StatusCompleted
 		return OrderRequested{Heard: heard, Definition: current, Inputs: e.Inputs}, true

@@ -95,7 +95,7 @@ func TimerID(orderID string, arming int64) string { return order.TimerID(orderID
 // Timer gives the order's next deadline and its arming; false for none.
 func (s State) Timer() (due time.Time, arming int64, open bool) {
 	switch {
-	case s.Paused || s.Status.Ended():
+	case s.Paused || s.Parked != "" || s.Status.Ended():
 		return time.Time{}, 0, false
 	case s.Status == order.StatusScheduled:
 		return s.StartAt, s.Arming, true

@@ -299,6 +299,15 @@ func ordered(c order.Command) word { return orderedAs(string(c), c) }
 // again is the same command given a second time by another event.
 func again(c order.Command) word { return orderedAs(string(c)+" again", c) }
 
+// without is a command that supplies no output.
+func without(c order.Command) word {
+	return func(w *world) saga.Input {
+		in := ordered(c)(w).(saga.Commanded)
+		in.Output = nil
+		return in
+	}
+}
+
 func orderedAs(event string, c order.Command) word {
 	return func(w *world) saga.Input {
 		in := saga.Commanded{Heard: w.unsettling(event), Command: c}

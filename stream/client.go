@@ -187,7 +187,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			if err != nil {
 				return err
 			}
-			lanes, end := c.lanes(ctx, r, p, writes)
+			lanes, end := c.lanes(ctx, r, p, writes, cancel)
 			defer end()
 			options := append(c.processorOptions(r, p, writes, timers, lanes), p.Options...)
 			processor, err := goka.NewProcessor(c.config.Brokers, p.Graph, options...)

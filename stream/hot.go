@@ -16,8 +16,11 @@ type hot struct {
 	}
 }
 
-// hotSlots bounds the values that are kept for each partition.
-const hotSlots = 1 << 11
+// hotSlots and maxHot bound the values that are kept for each partition.
+const (
+	hotSlots = 1 << 11
+	maxHot   = 4 << 10 // bytes; a larger value is left to the database
+)
 
 var hotSeed = maphash.MakeSeed()
 
@@ -28,11 +31,14 @@ func (h *hot) get(key string) ([]byte, bool) {
 	return s.value, s.value != nil && s.key == key
 }
 
-// set keeps a value; nil lets go of it.
+// set keeps a value, or lets go of the one before; nil does, too.
 func (h *hot) set(key string, value []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := &h.slots[maphash.String(hotSeed, key)%hotSlots]
+	if len(value) > maxHot {
+		value = nil
+	}
 	if value != nil || s.key == key {
 		s.key, s.value = key, value
 	}

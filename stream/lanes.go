@@ -65,8 +65,9 @@ type offset struct {
 }
 
 // lanes gives a life's; nil if its processor has none. What it gives to end them waits
-// for the work that is under way.
-func (c *Client) lanes(ctx context.Context, r *role, p Processor, writes producer) (l *lanes, end func()) {
+// for the work that is under way, and after a while has it given up, with what the brokers
+// have not acknowledged.
+func (c *Client) lanes(ctx context.Context, r *role, p Processor, writes producer, giveUp func()) (l *lanes, end func()) {
 	if p.Lanes == 0 {
 		return nil, func() {}
 	}
@@ -76,9 +77,9 @@ func (c *Client) lanes(ctx context.Context, r *role, p Processor, writes produce
 		busy: r.figures.busy.WithLabelValues(r.name), last: map[string]chan struct{}{}, abandoned: map[offset]bool{},
 	}
 	return l, func() {
-		giveUp := time.AfterFunc(c.drain, cancel) // also of a life that ends by itself
+		enough := time.AfterFunc(c.drain, func() { cancel(); giveUp() }) // also of a life that ends by itself
 		l.running.Wait()
-		giveUp.Stop()
+		enough.Stop()
 		cancel()
 	}
 }
