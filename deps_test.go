@@ -61,7 +61,7 @@ var mayBeImportedBy = []struct {
 var pure = []string{"order", "saga"}
 
 // pureMayImport is all that those may import but what is ours.
-var pureMayImport = []string{"cmp", "errors", "fmt", "hash/fnv", "maps", "slices", "strings", "time"}
+var pureMayImport = []string{"cmp", "errors", "fmt", "hash/fnv", "maps", "slices", "strconv", "strings", "time"}
 
 // impureTime is what package time has that depends on the clock or the machine.
 var impureTime = []string{

@@ -15,7 +15,7 @@ import (
 type participant struct {
 	does       processors.Participant // nil: another service
 	cannotUndo bool
-	remedy     string // what would change that, with a comma behind; may be empty
+	remedy     string // what would change that, with an or behind; may be empty
 	said       string
 }
 
@@ -39,7 +39,7 @@ var kinds = map[string]func(r *reading, what string, settings *yaml.Node) partic
 			"bearer":  r.setting(what+": bearer", "a token", &c.Bearer),
 		}, "url")
 		return made(r, what, settings, participant{
-			cannotUndo: c.UndoURL == "", remedy: "give it undo, ",
+			cannotUndo: c.UndoURL == "", remedy: "give it undo, or ",
 		}, c, processors.NewHTTP)
 	},
 	"smtp": func(r *reading, what string, settings *yaml.Node) participant {

@@ -103,7 +103,7 @@ func (r *reading) step(n *yaml.Node, plan *Plan) saga.Step {
 		"onFailure":    r.onFailure(what+": onFailure", &s.Sticks),
 	}, "name", "participant")
 	if p.cannotUndo && s.Compensation.Possible {
-		r.wrong(at(n, "Participant"), "%s: its participant cannot undo what it does: %s or say compensation: none", what, p.remedy)
+		r.wrong(at(n, "Participant"), "%s: its participant cannot undo what it does: %ssay compensation: none", what, p.remedy)
 	}
 	if p.does != nil {
 		plan.Participants[s.Name] = p.does

@@ -352,7 +352,7 @@ func TestMistakesInAParticipantsSettings(t *testing.T) {
 		{"http", "plan.yaml:5: step PAYMENT: participant: http: url is missing"},
 		{`{http: {url: "ftp://pay.example"}}`, "plan.yaml:5: step PAYMENT: participant: http: url: want an address"},
 		{`{http: {url: "https://pay.example", bearer: "${NOT_SET_ANYWHERE}"}}`, "plan.yaml:5: step PAYMENT: participant: http: bearer: the environment variable NOT_SET_ANYWHERE is not set"},
-		{`{http: {url: "https://pay.example"}}`, "plan.yaml:5: step PAYMENT: its participant cannot undo what it does: give it undo,"},
+		{`{http: {url: "https://pay.example"}}`, "plan.yaml:5: step PAYMENT: its participant cannot undo what it does: give it undo, or say compensation: none"},
 		{`{http: {url: "https://pay.example", undo: "https://pay.example/undo", timeout: -1s}}`, "plan.yaml:5: step PAYMENT: participant: http: timeout -1s: want more than nothing"},
 		{`{smtp: {address: nowhere, from: a@b.example}}`, `plan.yaml:5: step PAYMENT: participant: smtp: address "nowhere": want host:port`},
 	} {

@@ -3,6 +3,7 @@ package order
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -218,7 +219,7 @@ type Event struct {
 // EventID derives the id of a step's event. Whoever says the same thing again
 // says it under the same id, which is how every reader knows a duplicate.
 func EventID(orderID string, t Type, attempt int) string {
-	return fmt.Sprintf("%s/%s/%d", orderID, t, attempt)
+	return orderID + "/" + string(t) + "/" + strconv.Itoa(attempt)
 }
 
 // TimerID names the passing of an order's deadline, as a cause.

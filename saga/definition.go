@@ -145,7 +145,7 @@ func (r Retry) mistake() (member, detail string) {
 		return "", ""
 	case r.First <= 0:
 		return "First", fmt.Sprintf("first wait %v: want more than nothing", r.First)
-	case !(r.Factor >= 1): // NaN, too
+	case !(r.Factor >= 1) || r.Factor-r.Factor != 0: // not a number, and infinity, too
 		return "Factor", fmt.Sprintf("factor %v: want 1 or more", r.Factor)
 	case r.Cap < r.First:
 		return "Cap", fmt.Sprintf("the longest wait %v is less than the first, %v", r.Cap, r.First)
