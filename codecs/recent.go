@@ -16,9 +16,9 @@ type recent[T any] struct {
 }
 
 // recentSlots and maxRemembered bound what is remembered. Of ordinary orders it is some
-// 50 MB when all slots are taken, with rows and states, and at most five times that.
+// 100 MB when all slots are taken, with rows and states, and at most five times that.
 const (
-	recentSlots   = 1 << 14
+	recentSlots   = 1 << 15
 	maxRemembered = 4 << 10 // bytes; a larger value is read anew each time
 )
 

@@ -119,7 +119,9 @@ func (s orchestrator) hear(ctx goka.Context, value []byte, in saga.Input) {
 	if decision.state.Revision == 0 {
 		return // it says nothing of an order that is there
 	}
-	codecs.RememberState(decision.encoded, decision.state)
+	if !decision.state.Status.Ended() { // little is heard of one that has
+		codecs.RememberState(decision.encoded, decision.state)
+	}
 	ctx.SetValue(decision.encoded)
 	for _, owed := range decision.owed {
 		owed.Emit(ctx)

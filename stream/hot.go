@@ -18,7 +18,7 @@ type hot struct {
 
 // hotSlots and maxHot bound the values that are kept for each partition.
 const (
-	hotSlots = 1 << 11
+	hotSlots = 1 << 12
 	maxHot   = 4 << 10 // bytes; a larger value is left to the database
 )
 
