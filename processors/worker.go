@@ -71,10 +71,11 @@ func Worker(c Config, s saga.Step, p Participant) stream.Processor {
 	w := worker{
 		intake: c.intake(RoleOf(s.Name), false), config: c, step: s, participant: p,
 		request: order.TypeOf(s.Name, order.Requested), undo: order.TypeOf(s.Name, order.CompensationRequested),
+		waits: true,
 	}
 	lanes := c.Lanes
 	if _, ok := p.(Echo); ok {
-		lanes = 0 // it waits for nobody
+		lanes, w.waits = 0, false
 	}
 	return stream.Processor{
 		Role: w.role,
@@ -95,6 +96,7 @@ type worker struct {
 	participant Participant
 
 	request, undo order.Type // what it hears
+	waits         bool       // the participant may wait for others; Echo does not
 }
 
 func (w worker) wants(t order.Type) bool { return t == w.request || t == w.undo }
@@ -106,10 +108,14 @@ func (w worker) handle(ctx goka.Context, msg any) {
 	}
 	record := letterFor(ctx, msg.([]byte)) // of the context nothing may be asked later
 	stream.Later(ctx, func(ctx context.Context) []stream.Emission {
-		ctx, cancel := context.WithDeadline(ctx, w.deadline(e))
-		defer cancel()
-		if !w.config.now().Before(w.deadline(e)) {
+		deadline := w.deadline(e)
+		if !w.config.now().Before(deadline) {
 			return nil // the saga has given it up, or is about to
+		}
+		if w.waits {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline)
+			defer cancel()
 		}
 		answer, err := w.answer(ctx, e)
 		if err != nil {

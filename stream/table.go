@@ -26,7 +26,7 @@ func openTables(dir string) (*tables, error) {
 		Logger: silent{},
 		// An order is read and written a dozen times within moments and then hardly
 		// ever: while it is, it should not leave the memtable.
-		MemTableSize: 64 << 20,
+		MemTableSize: 128 << 20,
 	}
 	for i := range options.Levels {
 		options.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
