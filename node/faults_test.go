@@ -212,28 +212,36 @@ func (w *world) repeats() (events, repeated, most int) {
 	return len(copies), repeated, most
 }
 
-func TestKill(t *testing.T) {
-	w := newWorld(t)
-	dir := t.TempDir()
+// killed has a process take orders, kills it as often as the flags say and starts it
+// again, and ends it well once all orders are placed.
+func (w *world) killed(dir string) *customer {
+	w.t.Helper()
 	var c customer
 	p := w.startProcess(dir)
 	c.turnTo(p.addr)
 	<-p.ready
-	var shop sync.WaitGroup
-	shop.Go(func() { c.order(*orders, *rate) })
+	var placing sync.WaitGroup
+	placing.Go(func() { c.order(*orders, *rate) })
 	span := time.Duration(float64(*orders) / *rate * float64(time.Second) / float64(*kills+1))
 	for range *kills {
 		<-time.After(span) // anywhere in the middle of the work
-		p.kill(t)
+		p.kill(w.t)
 		p = w.startProcess(dir)
 		c.turnTo(p.addr)
 	}
-	shop.Wait()
+	placing.Wait()
 	<-p.ready
-	check(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	check(w.t, p.cmd.Process.Signal(syscall.SIGTERM))
 	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("the process did not end well: %v", err)
+		w.t.Errorf("the process did not end well: %v", err)
 	}
+	return &c
+}
+
+func TestKill(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	c := w.killed(dir)
 	heir := w.start(func(c *Config) { c.Query, c.DataDir = QueryLocal, dir }).ready()
 	w.verify(c.accepted, heir)
 	events, repeated, most := w.repeats()

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -150,25 +149,7 @@ func TestAShopThatFailsAndAProcessThatIsKilled(t *testing.T) {
 	s := newShop(t)
 	w.shop = s.URL
 	dir := t.TempDir()
-	var c customer
-	p := w.startProcess(dir)
-	c.turnTo(p.addr)
-	<-p.ready
-	var placing sync.WaitGroup
-	placing.Go(func() { c.order(*orders, *rate) })
-	span := time.Duration(float64(*orders) / *rate * float64(time.Second) / float64(*kills+1))
-	for range *kills {
-		<-time.After(span) // anywhere in the middle of the work
-		p.kill(t)
-		p = w.startProcess(dir)
-		c.turnTo(p.addr)
-	}
-	placing.Wait()
-	<-p.ready
-	check(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("the process did not end well: %v", err)
-	}
+	c := w.killed(dir)
 	n := w.start(func(c *Config) {
 		c.Query, c.DataDir, c.Definition = QueryLocal, dir, flakyPlan()
 		var err error

@@ -429,7 +429,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 			s := serve(t, HTTPConfig{}, handler)
 			for range 5 {
 				_, _ = s.Do(t.Context(), payment) // what it comes to is another test's
-				_ = s.Undo(t.Context(), payment)
+				_ = s.Undo(t.Context(), payment)  // and so is this
 			}
 			differ(t, "connections", int32(1), s.opened.Load())
 		})

@@ -621,7 +621,7 @@ func (t table) String() string {
 		}
 		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) // nothing fails that writes to a string
 	}
-	_ = w.Flush()
+	_ = w.Flush() // nor does this
 	return paddingAtEnds.ReplaceAllString(b.String(), "")
 }
 
