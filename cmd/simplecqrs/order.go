@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -14,13 +13,10 @@ import (
 	"net/url"
 	"os"
 	"os/user"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"simplecqrs/order"
 )
@@ -544,105 +540,4 @@ func exitOf(status int) int {
 		return exitConflict
 	}
 	return exitFailed
-}
-
-// edgeClient asks an edge and prints what it answers.
-type edgeClient struct {
-	server string
-	raw    bool // print the answer as it is
-	out    output
-}
-
-type edgeAnswer struct {
-	status int
-	body   []byte
-}
-
-const (
-	// answerTime is what the edge may take, beside the wait that it is asked for.
-	answerTime = 30 * time.Second
-	maxAnswer  = 64 << 20
-)
-
-// ask sends a request; an answer that is a failure is an error, with its exit code.
-func (c edgeClient) ask(ctx context.Context, method, path string, body map[string]json.RawMessage, wait time.Duration) (a edgeAnswer, err error) {
-	ctx, cancel := context.WithTimeout(ctx, wait+answerTime)
-	defer cancel()
-	encoded, err := json.Marshal(body)
-	if err != nil {
-		return a, err
-	}
-	r, err := http.NewRequestWithContext(ctx, method, c.server+path, nil)
-	if err != nil {
-		return a, err
-	}
-	if body != nil {
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(encoded)), int64(len(encoded))
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if wait > 0 {
-		r.Header.Set("Prefer", "wait="+strconv.Itoa(int(wait.Seconds())))
-	}
-	got, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return a, err
-	}
-	a.status = got.StatusCode
-	a.body, err = io.ReadAll(io.LimitReader(got.Body, maxAnswer))
-	if err = errors.Join(err, got.Body.Close()); err != nil || a.status < http.StatusBadRequest {
-		return a, err
-	}
-	var problem struct{ Detail, Title string }
-	if json.Unmarshal(a.body, &problem) != nil { // it is not from our edge
-		problem.Detail = string(a.body[:min(len(a.body), 500)])
-	}
-	if c.raw {
-		err = c.print(string(a.body))
-	}
-	said := cmp.Or(plain(problem.Detail), problem.Title, got.Status)
-	return a, errors.Join(err, &codedError{errors.New(said), exitOf(a.status)})
-}
-
-func (c edgeClient) print(text string) error {
-	_, err := io.WriteString(c.out.answer, text)
-	return err
-}
-
-// table is lines of cells.
-type table [][]string
-
-func (t table) String() string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, line := range t {
-		cells := make([]string, len(line))
-		for i, cell := range line {
-			cells[i] = plain(cell)
-		}
-		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) // nothing fails that writes to a string
-	}
-	_ = w.Flush() // nor does this
-	return paddingAtEnds.ReplaceAllString(b.String(), "")
-}
-
-var paddingAtEnds = regexp.MustCompile(`(?m) +$`)
-
-// plain is a text that does nothing to a terminal, in one line.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-}
-
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-func quoted(s string) json.RawMessage {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // a string is always JSON
-	}
-	return b
 }
