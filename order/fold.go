@@ -99,7 +99,7 @@ func Fold(r Row, e Event) Row {
 // advance applies what the event means for the order as a whole.
 func (r Row) advance(e Event) Row {
 	step, phase, ok := e.Type.Split()
-	if out, sent := e.Outputs[step]; sent && (phase == Completed || phase == Skipped) {
+	if out, sent := e.Outputs[step]; sent && (phase == Completed || phase == Skipped) && !r.answersRival(e) {
 		r.Outputs = maps.Clone(r.Outputs)
 		if r.Outputs == nil {
 			r.Outputs = make(map[Step]JSON, 1)
@@ -124,6 +124,33 @@ func (r Row) advance(e Event) Row {
 		r.Meta.Paused = true
 	}
 	return r
+}
+
+// Begins reports whether a client begins an order with an event of the type.
+func (t Type) Begins() bool { return t == OrderScheduled || t == TypeOf(Detail, Requested) }
+
+// Began is the event with which a client began the order, as its history has it; false
+// if it has none.
+func (r Row) Began() (Entry, bool) {
+	i := slices.IndexFunc(r.Meta.History, Entry.begins)
+	if i < 0 {
+		return Entry{}, false
+	}
+	return r.Meta.History[i], true
+}
+
+func (e Entry) begins() bool { return e.Causation == "" && e.Type.Begins() }
+
+// answersRival reports whether an event answers another request for an order that had
+// begun by then, of which nothing comes.
+func (r Row) answersRival(e Event) bool {
+	if e.Causation == "" {
+		return false
+	}
+	began, _ := r.Began()
+	return e.Causation != began.ID && slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
+		return one.ID == e.Causation && one.begins()
+	})
 }
 
 // begun reports whether somebody has requested the order.
