@@ -112,7 +112,7 @@ func (m members) known(names ...string) error {
 	return nil
 }
 
-// text gives a member that is a string of at most so many bytes; empty for none.
+// text gives a member that is a string of at most so many characters; empty for none.
 func (m members) text(name string, most int) (string, error) {
 	raw, sent := m[name]
 	if !sent {
@@ -122,8 +122,8 @@ func (m members) text(name string, most int) (string, error) {
 	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
 		return "", fail(http.StatusBadRequest, "the body's member %q is no string", name)
 	}
-	if len(*s) > most {
-		return "", fail(http.StatusBadRequest, "the body's member %q has %d bytes; %d are allowed", name, len(*s), most)
+	if n := utf8.RuneCountInString(*s); n > most {
+		return "", fail(http.StatusBadRequest, "the body's member %q has %d characters; %d are allowed", name, n, most)
 	}
 	return *s, nil
 }

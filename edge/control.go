@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxReason, maxActor and maxKey bound what a command says, in bytes.
+	// maxReason and maxActor bound what a command says, in characters, and maxKey its key.
 	maxReason = 1000
 	maxActor  = 200
 	maxKey    = 255

@@ -72,6 +72,7 @@ func New(c Config) http.Handler {
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
+	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	return r
 }
 

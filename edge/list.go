@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,11 @@ type stalled struct {
 	Reason string    `json:"reason"`
 }
 
+// duration is one of at least a second, as the description has it: hours, minutes and
+// seconds, the first of them not zero.
+var duration = regexp.MustCompile(`^([1-9][0-9]{0,5}h([0-9]{1,6}m)?([0-9]{1,6}(\.[0-9]{1,9})?s)?|` +
+	`[1-9][0-9]{0,5}m([0-9]{1,6}(\.[0-9]{1,9})?s)?|[1-9][0-9]{0,5}(\.[0-9]{1,9})?s)$`)
+
 // stuck shows the orders that an operator should look at: those that are stuck or
 // parked, and those that have made no progress for a time: GET /query/stuck.
 func (e *edge) stuck(w http.ResponseWriter, r *http.Request) error {
@@ -82,7 +88,7 @@ func (e *edge) stuck(w http.ResponseWriter, r *http.Request) error {
 	}
 	idle := defaultIdle
 	if text, sent := q["for"]; sent {
-		if idle, err = time.ParseDuration(text); err != nil || idle <= 0 {
+		if idle, err = time.ParseDuration(text); err != nil || !duration.MatchString(text) {
 			return fail(http.StatusBadRequest, "the parameter \"for\" is %q: want a duration such as 10m", text)
 		}
 	}
@@ -227,7 +233,7 @@ func (p parameters) limit() (int, error) {
 		return defaultPage, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxPage {
+	if err != nil || n < 1 || n > maxPage || strconv.Itoa(n) != text {
 		return 0, fail(http.StatusBadRequest, "the parameter \"limit\" is %q: want a number from 1 to %d", text, maxPage)
 	}
 	return n, nil

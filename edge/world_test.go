@@ -42,6 +42,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, registry: prometheus.NewRegistry()}
 	w.handler = New(Config{Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health()})
+	w.handler.(*router).Use(described(t))
 	return w
 }
 

@@ -80,18 +80,15 @@ func (p Place) String() string {
 	return strconv.FormatInt(p.CreatedAt.UnixMilli(), 36) + "." + p.ID
 }
 
-// The milliseconds of the years 0 to 9999, which are all that a row has.
-var (
-	firstPlace = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-	lastPlace  = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli() - 1
-)
+// maxDigits are those of a place's time, in which all times of a row have room.
+const maxDigits = 10
 
 // ParsePlace reads a place.
 func ParsePlace(text string) (Place, error) {
 	number, id, _ := strings.Cut(text, ".")
 	ms, err := strconv.ParseInt(number, 36, 64)
 	p := Place{CreatedAt: time.UnixMilli(ms).UTC(), ID: id}
-	if err != nil || ms < firstPlace || ms > lastPlace || !ValidID(id) || p.String() != text {
+	if err != nil || len(strings.TrimPrefix(number, "-")) > maxDigits || !ValidID(id) || p.String() != text {
 		return Place{}, &Error{Kind: Invalid, Detail: fmt.Sprintf("%q is no place in a list: want what a page gave as next", text)}
 	}
 	return p, nil
