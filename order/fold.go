@@ -111,7 +111,7 @@ func (r Row) advance(e Event) Row {
 		r.Meta.StartAt = e.StartAt
 	}
 	r.Meta.Status = r.status(e, phase)
-	if ok && phase == Requested && e.Outcome.Ended() {
+	if ok && phase == Requested && e.Outcome.Ended() && !r.isRival(e.ID, e.Type, e.Causation) {
 		r.Meta.Final, r.Meta.Outcome = step, e.Outcome
 	}
 	if r.completes(step, phase) {
@@ -132,24 +132,25 @@ func (t Type) Begins() bool { return t == OrderScheduled || t == TypeOf(Detail, 
 // Began is the event with which a client began the order, as its history has it; false
 // if it has none.
 func (r Row) Began() (Entry, bool) {
-	i := slices.IndexFunc(r.Meta.History, Entry.begins)
-	if i < 0 {
-		return Entry{}, false
+	for _, e := range r.Meta.History {
+		if e.Causation == "" && e.Type.Begins() {
+			return e, true
+		}
 	}
-	return r.Meta.History[i], true
+	return Entry{}, false
 }
 
-func (e Entry) begins() bool { return e.Causation == "" && e.Type.Begins() }
-
-// answersRival reports whether an event answers another request for an order that had
-// begun by then, of which nothing comes.
-func (r Row) answersRival(e Event) bool {
-	if e.Causation == "" {
-		return false
-	}
+// isRival reports whether an event is a client's that came when another had begun the
+// order. Nothing comes of it.
+func (r Row) isRival(id string, t Type, cause string) bool {
 	began, _ := r.Began()
-	return e.Causation != began.ID && slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
-		return one.ID == e.Causation && one.begins()
+	return cause == "" && t.Begins() && id != began.ID
+}
+
+// answersRival reports whether an event answers such a one.
+func (r Row) answersRival(e Event) bool {
+	return e.Causation != "" && slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
+		return one.ID == e.Causation && r.isRival(one.ID, one.Type, one.Causation)
 	})
 }
 
@@ -193,7 +194,7 @@ func (r Row) completes(step Step, phase Phase) bool {
 		if e.Type.Unsettles() {
 			return false
 		}
-		if request.ID == "" && e.Type == TypeOf(step, Requested) {
+		if request.ID == "" && e.Type == TypeOf(step, Requested) && !r.isRival(e.ID, e.Type, e.Causation) {
 			request = e
 		}
 	}

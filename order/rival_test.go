@@ -47,3 +47,40 @@ func TestTheAnswerToARivalsRequestHasNoOutput(t *testing.T) {
 		}
 	}
 }
+
+func TestARivalsRequestForTheOnlyStepEndsNothing(t *testing.T) {
+	only := func(key string, n int) order.Event {
+		e := last(order.Detail, n)
+		e.ID += key
+		return e
+	}
+	later, rival, due := event("ORDER_SCHEDULED", 1), only("-A", 2), only("", 3)
+	due.Causation = order.TimerID(id, 1)
+	done := func(of order.Event, n int) order.Event {
+		e := completed(order.Detail, n)
+		e.ID, e.Causation = order.AnswerID(of, e.Type), of.ID
+		return e
+	}
+	row := fold(later, rival, done(rival, 3))
+	if row.Meta.Status != order.StatusScheduled || row.Meta.Final != "" {
+		t.Errorf("by a rival it is %s", row.Meta.Status)
+	}
+	for _, e := range []order.Event{due, done(due, 4)} {
+		row = order.Fold(row, e)
+	}
+	if row.Meta.Status != order.StatusCompleted {
+		t.Errorf("by its own it is %s", row.Meta.Status)
+	}
+}
+
+func TestEachOfTwoRivalsIsAnsweredUnderAnIDOfItsOwn(t *testing.T) {
+	usual, one, two := event("ORDER_REQUESTED", 1), event("ORDER_REQUESTED", 1), event("ORDER_REQUESTED", 1)
+	one.ID, two.ID = usual.ID+"-A", "two"
+	seen := map[string]bool{}
+	for _, request := range []order.Event{usual, one, two, usual, one, two} {
+		seen[order.AnswerID(request, "ORDER_COMPLETED")] = true
+	}
+	if len(seen) != 3 || !seen[order.EventID(id, "ORDER_COMPLETED", 1)] {
+		t.Errorf("ids: %v", seen)
+	}
+}
