@@ -132,6 +132,16 @@ func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	body, err := historyOf(row)
+	if err != nil {
+		return err
+	}
+	send(w, http.StatusOK, "application/json", body)
+	return nil
+}
+
+// historyOf gives the history of an order as JSON, on one line.
+func historyOf(row order.Row) ([]byte, error) {
 	m := row.Meta
 	h := history{
 		ID: row.ID, Status: m.Shown(), Version: m.Version, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
@@ -145,10 +155,5 @@ func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
 		}
 		status = h.History[i].After
 	}
-	body, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return json.Marshal(h)
 }
