@@ -15,7 +15,7 @@ import (
 
 const (
 	// maxStreams bounds the clients that follow something, in a process. Each costs
-	// some 50 KB.
+	// some 20 KB.
 	maxStreams = 2_000
 	// streamRetry is what a client is asked to wait, in seconds, that is one too many.
 	streamRetry = "5"
@@ -84,17 +84,19 @@ type sender struct {
 	w      http.ResponseWriter
 	flush  *http.ResponseController
 	buffer bytes.Buffer
-	told   chan struct{} // closed once the end of ctx is told to the connection
 	forget func() bool
+	parted chan struct{} // closed once the connection knows of the end of ctx
+	until  time.Time     // when all has to be written by then
 }
 
 // sending begins a stream, whose writes are cut short when ctx ends. The handler
 // that began it must end it before it returns.
 func sending(ctx context.Context, w http.ResponseWriter) (*sender, error) {
-	s := &sender{ctx: ctx, w: w, flush: http.NewResponseController(w), told: make(chan struct{})}
+	s := &sender{ctx: ctx, w: w, flush: http.NewResponseController(w), parted: make(chan struct{})}
 	s.forget = context.AfterFunc(ctx, func() {
-		defer close(s.told)
-		_ = s.flush.SetWriteDeadline(time.Now().Add(partingTime)) // it could be set before
+		defer close(s.parted)
+		s.until = time.Now().Add(partingTime)
+		_ = s.flush.SetWriteDeadline(s.until) // a connection that has none is refused below
 	})
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -112,7 +114,8 @@ func sending(ctx context.Context, w http.ResponseWriter) (*sender, error) {
 
 func (s *sender) end() {
 	if !s.forget() {
-		<-s.told
+		<-s.parted
+		_ = s.flush.SetWriteDeadline(s.until) // as send may have set another since
 	}
 }
 
@@ -145,7 +148,7 @@ func (s *sender) beat() error {
 // send writes out what was added.
 func (s *sender) send() error {
 	err := s.flush.SetWriteDeadline(time.Now().Add(streamWriteTime))
-	if s.ctx.Err() != nil { // before or after that: the parting time is over this
+	if s.ctx.Err() != nil { // perhaps before that: the deadline may be too late for parting
 		return s.ctx.Err()
 	}
 	if err == nil {
