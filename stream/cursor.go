@@ -170,17 +170,18 @@ func (c *Cursor) catchUp(ctx context.Context, visit func(place string, data []by
 			return err
 		}
 		defer reader.Close()
-		fetches := reader.PollRecords(ctx, catchRecords)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		found = c.tail.entries(fetches)
-		if len(found) > 0 {
-			return nil
-		}
-		if err := failure(fetches); err != nil {
-			c.life = 0 // which has the place checked
-			return err
+		for len(found) == 0 {
+			fetches := reader.PollRecords(ctx, catchRecords)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if found = c.tail.read(fetches); len(found) > 0 {
+				return nil
+			}
+			if err := failure(fetches); err != nil {
+				c.life = 0 // which has the place checked
+				return err
+			}
 		}
 		return nil
 	})

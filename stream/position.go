@@ -35,7 +35,7 @@ func (p position) String() string {
 }
 
 func parsePlace(text string) (p position, err error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(b) <= len(p.topic) {
 		return position{}, errNoPlace
 	}
@@ -46,6 +46,9 @@ func parsePlace(text string) (p position, err error) {
 			return position{}, errNoPlace
 		}
 		p.next, b = append(p.next, int64(n)), b[size:]
+	}
+	if p.String() != text { // base64 passes over line breaks, a varint may be longer than need be
+		return position{}, errNoPlace
 	}
 	return p, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -42,6 +43,7 @@ func (c *Client) reader(topic string, from map[int32]int64, options ...kgo.Opt) 
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: at}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.KeepControlRecords(),
+		kgo.KeepRetryableFetchErrors(),
 		kgo.FetchMaxWait(time.Second),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.RetryBackoffFn(retryDelay),
@@ -53,11 +55,15 @@ func (c *Client) reader(topic string, from map[int32]int64, options ...kgo.Opt) 
 	return client, nil
 }
 
-// failure is why a fetch went wrong.
+// failure is why a fetch went wrong, for good: what the client tries again by itself
+// counts only if it says that the topic is not there, as one that was made anew never is.
 func failure(f kgo.Fetches) error {
 	var errs []error
 	f.EachError(func(topic string, partition int32, err error) {
-		errs = append(errs, fmt.Errorf("stream: reading %s/%d: %w", topic, partition, err))
+		gone := errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.UnknownTopicOrPartition)
+		if gone || !kerr.IsRetriable(err) {
+			errs = append(errs, fmt.Errorf("stream: reading %s/%d: %w", topic, partition, err))
+		}
 	})
 	return errors.Join(errs...)
 }

@@ -26,8 +26,9 @@ const (
 type Tail struct {
 	client   *Client
 	topic    string
-	read     func(Raw) []byte
+	shown    func(Raw) []byte
 	catching chan struct{} // holds a token for each cursor that reads by itself
+	entries  int           // see ringEntries
 
 	mu        sync.Mutex
 	followers int
@@ -36,10 +37,10 @@ type Tail struct {
 	ran       sync.WaitGroup
 }
 
-// Tail prepares to follow a topic. read makes of a record what readers are given,
+// Tail prepares to follow a topic. shown makes of a record what readers are given,
 // nil for one that is passed over.
-func (c *Client) Tail(topic string, read func(Raw) []byte) *Tail {
-	return &Tail{client: c, topic: topic, read: read, catching: make(chan struct{}, maxCatching)}
+func (c *Client) Tail(topic string, shown func(Raw) []byte) *Tail {
+	return &Tail{client: c, topic: topic, shown: shown, catching: make(chan struct{}, maxCatching), entries: ringEntries}
 }
 
 // Follow gives a cursor that begins after a place that another one told, or for ""
@@ -58,7 +59,7 @@ func (t *Tail) Follow(from string) (*Cursor, error) {
 	if t.followers++; t.followers == 1 {
 		var ctx context.Context
 		ctx, t.stop = context.WithCancel(context.Background())
-		t.ring = newRing()
+		t.ring = newRing(t.entries)
 		ring := t.ring
 		t.ran.Go(func() { t.run(ctx, ring) })
 	}
@@ -110,19 +111,19 @@ func (t *Tail) fill(ctx context.Context, into *ring) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		into.add(t.entries(fetches))
+		into.add(t.read(fetches))
 		if err := failure(fetches); err != nil {
 			return err
 		}
 	}
 }
 
-func (t *Tail) entries(fetches kgo.Fetches) []entry {
+func (t *Tail) read(fetches kgo.Fetches) []entry {
 	entries := make([]entry, 0, fetches.NumRecords())
 	fetches.EachRecord(func(r *kgo.Record) {
 		e := entry{partition: r.Partition, offset: r.Offset}
 		if !r.Attrs.IsControl() {
-			e.data = t.read(rawOf(r))
+			e.data = t.shown(rawOf(r))
 		}
 		entries = append(entries, e)
 	})
@@ -145,6 +146,8 @@ const (
 
 // ring is the latest records of a topic, the newest at the end.
 type ring struct {
+	most int // see ringEntries
+
 	mu      sync.Mutex
 	life    int // 0: it has yet to begin; raised when it begins anew at another position
 	end     position
@@ -155,7 +158,7 @@ type ring struct {
 	grown   chan struct{} // closed at the next change
 }
 
-func newRing() *ring { return &ring{grown: make(chan struct{})} }
+func newRing(most int) *ring { return &ring{most: most, grown: make(chan struct{})} }
 
 // settle holds the ring to what the topic holds now, and gives where to read on.
 func (r *ring) settle(held span) map[int32]int64 {
@@ -193,7 +196,7 @@ func (r *ring) add(entries []entry) {
 		r.end.pass(e.partition, e.offset)
 	}
 	dropped := 0
-	for ; len(r.entries)-dropped > ringEntries || r.bytes > ringBytes; dropped++ {
+	for ; len(r.entries)-dropped > r.most || r.bytes > ringBytes; dropped++ {
 		e := r.entries[dropped]
 		r.floor[e.partition] = e.offset + 1
 		r.bytes -= len(e.data)
