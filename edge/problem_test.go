@@ -14,7 +14,7 @@ import (
 func TestAPathThatIsUnknownIsAProblem(t *testing.T) {
 	for _, path := range []string{
 		"/", "/commands", "/command/", "/query/", "/command/brew", "/command/" + seedID, "/command/" + seedID + "/brew",
-		"/command/" + seedID + "/pause/", "/command/pause/", "/query/" + seedID + "/", "/query/" + seedID + "/stream",
+		"/command/" + seedID + "/pause/", "/command/pause/", "/query/" + seedID + "/", "/query/" + seedID + "/nowhere",
 		// Not sent to the clean path, where a client would come with another method.
 		"//command", "/./command", "/query/../command", "*",
 	} {

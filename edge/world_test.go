@@ -32,6 +32,8 @@ type world struct {
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
 	list  func(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error)
 	ready []Component
+	feed  feed                                              // what those who follow all are told
+	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -41,7 +43,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, registry: prometheus.NewRegistry()}
-	w.handler = New(Config{Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health()})
+	w.handler = New(Config{
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health(), Log: &w.feed,
+		Sources: func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
+	})
 	w.handler.(*router).Use(described(t))
 	return w
 }
