@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -68,19 +67,21 @@ type orderVerb struct {
 	define              func(*flag.FlagSet) func(context.Context, edgeClient, []string) error
 }
 
-var orderVerbs = map[string]orderVerb{
-	"place":   {"", "Places an order and tells its id.", definePlace},
-	"get":     {" ID", "Shows an order: its last event, what its steps gave, and all its events.", defineGet},
-	"history": {" ID", "Shows what happened to an order, when, why and by whom.", defineHistory},
-	"list":    {"", "Shows orders, by id and thus the oldest first.", defineList},
-	"stuck": {"", "Shows orders that are stuck or parked, and those that have made no progress for a\n" +
-		"time although nothing holds them, with since when and why.", defineStuck},
-	"pause":    commanding(order.Pause, "Has orders keep what is running and begin nothing new."),
-	"resume":   commanding(order.Resume, "Has paused orders go on."),
-	"cancel":   commanding(order.Cancel, "Undoes what orders have done, and ends them."),
-	"retry":    commanding(order.Retry, "Begins what is stuck again."),
-	"skip":     commanding(order.Skip, "Goes past what is stuck, on your word that it is done."),
-	"schedule": commanding(order.Schedule, "Has orders that have not begun begin at another time."),
+func orderVerbs() map[string]orderVerb {
+	return map[string]orderVerb{
+		"place":   {"", "Places an order and tells its id.", definePlace},
+		"get":     {" ID", "Shows an order: its last event, what its steps gave, and all its events.", defineGet},
+		"history": {" ID", "Shows what happened to an order, when, why and by whom.", defineHistory},
+		"list":    {"", "Shows orders, by id and thus the oldest first.", defineList},
+		"stuck": {"", "Shows orders that are stuck or parked, and those that have made no progress for a\n" +
+			"time although nothing holds them, with since when and why.", defineStuck},
+		"pause":    commanding(order.Pause, "Has orders keep what is running and begin nothing new."),
+		"resume":   commanding(order.Resume, "Has paused orders go on."),
+		"cancel":   commanding(order.Cancel, "Undoes what orders have done, and ends them."),
+		"retry":    commanding(order.Retry, "Begins what is stuck again."),
+		"skip":     commanding(order.Skip, "Goes past what is stuck, on your word that it is done."),
+		"schedule": commanding(order.Schedule, "Has orders that have not begun begin at another time."),
+	}
 }
 
 func orders(ctx context.Context, args []string, out output) error {
@@ -88,9 +89,9 @@ func orders(ctx context.Context, args []string, out output) error {
 	if len(args) > 0 {
 		name = args[0]
 	}
-	v, known := orderVerbs[name]
+	v, known := orderVerbs()[name]
 	if !known {
-		names := strings.Join(slices.Sorted(maps.Keys(orderVerbs)), "|")
+		names := strings.Join(slices.Sorted(maps.Keys(orderVerbs())), "|")
 		f := newFlags("order "+names, orderSynopsis)
 		if err := parse(f, args, out); err != nil {
 			return err
@@ -99,15 +100,12 @@ func orders(ctx context.Context, args []string, out output) error {
 	}
 	f := newFlags("order "+name+v.arguments, v.synopsis+"\n"+orderExits)
 	c := edgeClient{out: out}
-	server := define(f, "server", cmp.Or(os.Getenv("SIMPLECQRS_SERVER"), "http://127.0.0.1:8080"), httpURL, "`URL` of the edge; its default is taken from SIMPLECQRS_SERVER")
+	server := define(f, "url", "http://127.0.0.1:8080", httpURL, "`URL` of the edge")
 	format := define(f, "o", "text", oneOf("text", "json"), "`format` of the answer: text, or json as the edge gives it")
 	do := v.define(f)
 	rest, err := parseMixed(f, args[1:], out)
 	if err != nil {
 		return err
-	}
-	if _, err := httpURL(*server); err != nil {
-		return refuse(f, fmt.Errorf("SIMPLECQRS_SERVER is %q: %w", *server, err))
 	}
 	for _, id := range rest {
 		if !order.ValidID(id) {
@@ -127,20 +125,6 @@ func orders(ctx context.Context, args []string, out output) error {
 type wrongArguments string
 
 func (w wrongArguments) Error() string { return string(w) }
-
-// parseMixed reads flags and gives what stands between them.
-func parseMixed(f *flag.FlagSet, args []string, out output) (rest []string, err error) {
-	f.SetOutput(io.Discard)
-	for {
-		if f.Parse(args) != nil {
-			return nil, parse(f, args, out) // which fails in the same way, and tells
-		}
-		if f.NArg() == 0 {
-			return rest, nil
-		}
-		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
-	}
-}
 
 // maxOrderWait is the longest that the edge waits.
 const maxOrderWait = time.Minute

@@ -112,7 +112,7 @@ func (s *shop) events() []order.Event {
 // order runs simplecqrs order against the shop.
 func (s *shop) order(t *testing.T, args ...string) (code int, answer, log string) {
 	t.Helper()
-	return simplecqrs(t, append([]string{"order"}, append(args, "-server", s.url)...)...)
+	return simplecqrs(t, append([]string{"order"}, append(args, "-url", s.url)...)...)
 }
 
 var opened = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -307,19 +307,19 @@ func TestACommandCarriesWhatTheCommandLineSays(t *testing.T) {
 
 func TestTheServerIsTakenFromTheEnvironmentUnlessItIsSaid(t *testing.T) {
 	s := openShop(t, rowWith("ORD-00001", ""))
-	t.Setenv("SIMPLECQRS_SERVER", s.url+"/")
+	t.Setenv("SIMPLECQRS_URL", s.url+"/")
 	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 0 {
 		t.Errorf("exit code %d, log %s", code, log)
 	}
-	t.Setenv("SIMPLECQRS_SERVER", "http://127.0.0.1:1")
+	t.Setenv("SIMPLECQRS_URL", "http://127.0.0.1:1")
 	if code, _, log := s.order(t, "get", "ORD-00001"); code != 0 {
 		t.Errorf("exit code %d, log %s", code, log)
 	}
 	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 1 || !strings.Contains(log, "refused") {
 		t.Errorf("nobody there: exit code %d, log %s", code, log)
 	}
-	t.Setenv("SIMPLECQRS_SERVER", "nowhere")
-	if code, _, log := simplecqrs(t, "order", "list"); code != 2 || !strings.Contains(log, "SIMPLECQRS_SERVER is \"nowhere\"") {
+	t.Setenv("SIMPLECQRS_URL", "nowhere")
+	if code, _, log := simplecqrs(t, "order", "list"); code != 2 || !strings.Contains(log, "SIMPLECQRS_URL: want http://host:port") {
 		t.Errorf("no URL: exit code %d, log %s", code, log)
 	}
 }
@@ -341,7 +341,7 @@ func TestWhatIsNotFromAnEdgeIsAFailureThatIsShown(t *testing.T) {
 		{"hello", "simplecqrs order: invalid character", 200},
 	} {
 		answer, status = c.answer, c.status
-		if code, _, log := simplecqrs(t, "order", "list", "-server", s.URL); code != 1 || !strings.Contains(log, c.log) {
+		if code, _, log := simplecqrs(t, "order", "list", "-url", s.URL); code != 1 || !strings.Contains(log, c.log) {
 			t.Errorf("%d %q: exit code %d, log %s", c.status, c.answer, code, log)
 		}
 	}
@@ -374,7 +374,7 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"list", "-o", "yaml"}, `flag -o: "yaml" is unknown; known are text, json`},
 	} {
 		code, answer, log := s.order(t, c.args...)
-		if code != 2 || answer != "" || !strings.Contains(log, c.want) || !strings.Contains(log, "usage: simplecqrs order "+c.args[0]) {
+		if code != 2 || answer != "" || !strings.Contains(log, c.want) || !strings.Contains(log, "; simplecqrs order "+c.args[0]+" -h tells more\n") {
 			t.Errorf("%q: exit code %d, answer %q, log %s", c.args, code, answer, log)
 		}
 	}
@@ -399,7 +399,7 @@ func TestHelpTellsOfAllThatCanBeDoneWithOrdersAndOfTheExitCodes(t *testing.T) {
 		}
 	}
 	_, answer, _ := simplecqrs(t, "order", "-h")
-	for verb := range orderVerbs {
+	for verb := range orderVerbs() {
 		if !strings.Contains(answer, verb) {
 			t.Errorf("it does not tell of %s", verb)
 		}
