@@ -22,11 +22,12 @@ const usage = `simplecqrs runs an order system that does CQRS on Kafka.
   simplecqrs plan check      read a plan of steps and tell each mistake in it
   simplecqrs serve           run roles until interrupted
   simplecqrs order           place orders, look at them and command them
+  simplecqrs deadletters     look at what could not be handled, and deal with it
   simplecqrs bench           run all roles in process and measure them
   simplecqrs healthcheck     ask a running process whether it is ready
 
-Each takes -h. They exit with 0 if all went well, 1 if not, 2 if they were asked
-for what they do not know; order has codes besides.
+Each takes -h. They exit with 0 if all went well, 1 if not, 2 if they were asked for
+what they do not know; order and deadletters have codes besides.
 
 Without a broker at hand, go run ./cmd/dev brings one along.
 `
@@ -50,6 +51,7 @@ func commands() map[string]command {
 		"plan":        plan,
 		"bench":       measure,
 		"order":       orders,
+		"deadletters": deadLetters,
 		"healthcheck": healthcheck,
 	}
 }
@@ -57,9 +59,10 @@ func commands() map[string]command {
 // verbs are what a command can be asked to do, for those that have several.
 func verbs() map[string][]string {
 	return map[string][]string{
-		"topics": {"create", "check"},
-		"plan":   {"check"},
-		"order":  slices.Sorted(maps.Keys(orderVerbs())),
+		"topics":      {"create", "check"},
+		"plan":        {"check"},
+		"order":       slices.Sorted(maps.Keys(orderVerbs())),
+		"deadletters": slices.Sorted(maps.Keys(letterVerbs())),
 	}
 }
 
@@ -95,7 +98,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second interrupt does not wait for the first to be honoured
-	os.Exit(run(ctx, os.Args[1:], output{answer: os.Stdout, log: os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], output{answer: shown(os.Stdout), log: shown(os.Stderr)}))
 }
 
 // run carries out a command line and gives the exit code.
