@@ -72,43 +72,46 @@ type edgeClient struct {
 	out   output
 }
 
-// clientFlags are the flags that say which edge is meant, and what gets a client of it.
-func clientFlags(f *flag.FlagSet) func(output) (edgeClient, error) {
-	url := define(f, "url", "http://127.0.0.1:8080", httpURL, "`URL` of the edge")
-	token := f.String("token", "", "`token` that lets one in; other users of the machine may see it there, which -token-file avoids")
-	tokenFile := f.String("token-file", "", "`file` with the token")
-	authorities := f.String("cacert", "", "`file` with the certificates, in PEM, of who may vouch for the edge (default those of the machine)")
-	format := define(f, "o", "text", oneOf("text", "json"), "`format` of the answer: text for people, or json as the edge gives it")
-	return func(out output) (c edgeClient, err error) {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = atOnce
-		c = edgeClient{
-			url: strings.TrimRight(*url, "/"), token: *token, http: &http.Client{Transport: transport},
-			raw: *format == "json", out: out,
-		}
-		if *tokenFile != "" {
-			if *token != "" {
-				return c, wrongArguments("-token and -token-file do not go together")
-			}
-			text, err := os.ReadFile(*tokenFile)
-			if err != nil {
-				return c, wrongArguments("-token-file: " + err.Error())
-			}
-			c.token = strings.TrimSpace(string(text))
-		}
-		if *authorities != "" {
-			pem, err := os.ReadFile(*authorities)
-			if err != nil {
-				return c, wrongArguments("-cacert: " + err.Error())
-			}
-			pool := x509.NewCertPool()
-			if !pool.AppendCertsFromPEM(pem) {
-				return c, wrongArguments("-cacert: no certificate is in " + *authorities)
-			}
-			transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-		}
-		return c, nil
+// clientFlags are the flags that say which edge is meant, and how to talk with it.
+func clientFlags(f *flag.FlagSet) {
+	define(f, "url", "http://127.0.0.1:8080", httpURL, "`URL` of the edge")
+	f.String("token", "", "`token` that lets one in; other users of the machine may see it there, which -token-file avoids")
+	f.String("token-file", "", "`file` with the token")
+	f.String("cacert", "", "`file` with the certificates, in PEM, of who may vouch for the edge (default those of the machine)")
+	define(f, "o", "text", oneOf("text", "json"), "`format` of the answer: text for people, or json as the edge gives it")
+}
+
+// clientOf is the client that the flags say.
+func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
+	value := func(name string) string { return f.Lookup(name).Value.String() }
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = atOnce
+	c = edgeClient{
+		url: strings.TrimRight(value("url"), "/"), token: value("token"), http: &http.Client{Transport: transport},
+		raw: value("o") == "json", out: out,
 	}
+	if file := value("token-file"); file != "" {
+		if c.token != "" {
+			return c, wrongArguments("-token and -token-file do not go together")
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return c, wrongArguments("-token-file: " + err.Error())
+		}
+		c.token = strings.TrimSpace(string(text))
+	}
+	if file := value("cacert"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return c, wrongArguments("-cacert: " + err.Error())
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return c, wrongArguments("-cacert: no certificate is in " + file)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return c, nil
 }
 
 type edgeAnswer struct {

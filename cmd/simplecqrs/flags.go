@@ -128,10 +128,20 @@ func listOf(one func(string) (string, error)) func(string) (list, error) {
 	}
 }
 
+// unknownValue is a value that is not one of a few.
+type unknownValue struct {
+	value string
+	known []string
+}
+
+func (u *unknownValue) Error() string {
+	return fmt.Sprintf("%q is unknown; known are %s", u.value, strings.Join(u.known, ", "))
+}
+
 func oneOf(known ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if !slices.Contains(known, s) {
-			return "", fmt.Errorf("%q is unknown; known are %s", s, strings.Join(known, ", "))
+			return "", &unknownValue{s, known}
 		}
 		return s, nil
 	}

@@ -24,6 +24,7 @@ const usage = `simplecqrs runs an order system that does CQRS on Kafka.
   simplecqrs order           place orders, look at them and command them
   simplecqrs deadletters     look at what could not be handled, and deal with it
   simplecqrs bench           run all roles in process and measure them
+  simplecqrs completion      have a shell complete all this
   simplecqrs healthcheck     ask a running process whether it is ready
 
 Each takes -h. They exit with 0 if all went well, 1 if not, 2 if they were asked for
@@ -52,6 +53,7 @@ func commands() map[string]command {
 		"bench":       measure,
 		"order":       orders,
 		"deadletters": deadLetters,
+		"completion":  completion,
 		"healthcheck": healthcheck,
 	}
 }
@@ -111,6 +113,11 @@ func run(ctx context.Context, args []string, out output) int {
 	switch name {
 	case "-h", "-help", "--help", "help":
 		if _, err := fmt.Fprint(out.answer, usage); err != nil {
+			return exitFailed
+		}
+		return 0
+	case completeCommand:
+		if complete(ctx, args[1:], out) != nil {
 			return exitFailed
 		}
 		return 0

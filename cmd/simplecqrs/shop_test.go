@@ -37,10 +37,11 @@ type shop struct {
 	asks    []string // paths and queries
 	streams int      // how many were begun; each breaks after cut messages, if that is set
 	cut     int
+	watched chan struct{} // closed when the first has begun
 }
 
 func openShop(t *testing.T, rows ...order.Row) *shop {
-	s := &shop{rows: map[string]order.Row{}, changed: make(chan struct{}), saga: pauses}
+	s := &shop{rows: map[string]order.Row{}, changed: make(chan struct{}), watched: make(chan struct{}), saga: pauses}
 	for _, r := range rows {
 		s.rows[r.ID] = r
 	}
@@ -55,6 +56,9 @@ func openShop(t *testing.T, rows ...order.Row) *shop {
 			s.stream(w, r, id, handler)
 			return
 		}
+		q := r.URL.Query()
+		q.Del("sort") // the rows here know one way alone
+		r.URL.RawQuery = q.Encode()
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -66,7 +70,9 @@ func openShop(t *testing.T, rows ...order.Row) *shop {
 // ended or the client goes.
 func (s *shop) stream(w http.ResponseWriter, r *http.Request, id string, edge http.Handler) {
 	s.mu.Lock()
-	s.streams++
+	if s.streams++; s.streams == 1 {
+		close(s.watched)
+	}
 	s.mu.Unlock()
 	last, _ := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64) // 0 for none
 	for sent := 0; s.cut == 0 || sent < s.cut; {

@@ -36,6 +36,8 @@ func TestAMistakeInTheArgumentsIsToldBeforeAnythingStarts(t *testing.T) {
 		{append([]string{"bench", "-rate", "-1"}, nobody...), "flag -rate: want a number, at least 0"},
 		{append([]string{"bench", "-rate", "NaN"}, nobody...), "flag -rate: want a number, at least 0"},
 		{append([]string{"bench", "-patience", "0s"}, nobody...), "-patience: want more than 0"},
+		{[]string{"completion"}, "say which shell: bash, zsh, fish"},
+		{[]string{"completion", "csh"}, "say which shell: bash, zsh, fish"},
 		{[]string{"plan"}, "say check and a file"},
 		{[]string{"plan", "check"}, "say check and a file"},
 		{[]string{"plan", "check", "a.yaml", "b.yaml"}, `unexpected argument "b.yaml"`},
@@ -71,6 +73,7 @@ func TestHelpIsNoMistake(t *testing.T) {
 		{[]string{"bench", "-h"}, []string{"-brokers", "-mongo", "-n", "-rate", "burst"}},
 		{[]string{"plan", "-h"}, []string{"plan check FILE", "line"}},
 		{[]string{"plan", "check", "-h"}, []string{"plan check FILE", "line"}},
+		{[]string{"completion", "-h"}, shells},
 		{[]string{"healthcheck", "-h"}, []string{"-url"}},
 	} {
 		code, answer, log := simplecqrs(t, c.args...)

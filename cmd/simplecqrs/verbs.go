@@ -41,7 +41,7 @@ func (g group) run(ctx context.Context, args []string, out output) error {
 		return refuse(f, errors.New("say what to do"))
 	}
 	f := newFlags(g.name+" "+name+v.arguments, v.synopsis+"\n"+exitHelp)
-	client := clientFlags(f)
+	clientFlags(f)
 	do := v.define(f)
 	rest, err := parseMixed(f, args[1:], out)
 	if err != nil {
@@ -52,7 +52,7 @@ func (g group) run(ctx context.Context, args []string, out output) error {
 			return refuse(f, err)
 		}
 	}
-	c, err := client(out)
+	c, err := clientOf(f, out)
 	if err == nil {
 		err = do(ctx, c, rest)
 	}
