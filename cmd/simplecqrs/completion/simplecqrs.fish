@@ -8,4 +8,4 @@ function __simplecqrs
 		printf '%s\n' $found
 	end
 end
-complete -c simplecqrs -f -a '(__simplecqrs)'
+complete -c simplecqrs -f -k -a '(__simplecqrs)'
