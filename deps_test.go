@@ -22,7 +22,7 @@ const ourModule = "simplecqrs"
 var (
 	core  = []string{"order", "saga", "codecs"}
 	parts = slices.Concat(core, []string{"processors", "views", "edge", "stream"})
-	whole = slices.Concat(parts, []string{"node", "bench", "sim"})
+	whole = slices.Concat(parts, []string{"access", "node", "bench", "sim"})
 )
 
 // mayImport says for each folder what of ours it may import. Tests may import the
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"views":          slices.Concat(core, []string{"stream"}),
 	"edge":           core,
 	"stream":         {},
+	"access":         {"order"}, // for its errors
 	"embedded":       {},
 	"sim":            {"order", "saga"},
 	"node":           parts,

@@ -28,9 +28,6 @@ type result struct {
 
 // bulk gives a command to several orders: POST /command/{verb}.
 func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
-	if err := admit(r); err != nil {
-		return err
-	}
 	wait, err := waitOf(r.Header)
 	if err != nil {
 		return err
@@ -51,6 +48,7 @@ func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	e.door.limits.more(r, len(ids)-1)
 	results := e.giveAll(r, c, ids, rows)
 	if wait > 0 {
 		e.awaitAll(w, r, wait, results)

@@ -35,9 +35,6 @@ var anyVerb = func() string {
 
 // control gives a command to an order: POST /command/{id}/{verb}.
 func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
-	if err := admit(r); err != nil {
-		return err
-	}
 	wait, err := waitOf(r.Header)
 	if err != nil {
 		return err
@@ -98,6 +95,7 @@ type command struct {
 	verb    order.Command
 	reason  string
 	actor   string
+	subject string // who is known to have sent it; may be empty
 	output  order.JSON
 	startAt time.Time
 	key     string // the same for each copy of the same request; may be empty
@@ -124,6 +122,7 @@ func commandIn(r *http.Request, all members, further ...string) (c command, err 
 	if c.actor, err = all.text("actor", maxActor); err != nil {
 		return c, err
 	}
+	c.actor, c.subject = actorOf(r, c.actor), subjectOf(r)
 	if c.output, err = all.value("output"); err != nil {
 		return c, err
 	}

@@ -14,12 +14,17 @@ func NewID() string { return "ORD-" + newULID() }
 func newULID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
 
 // commandID makes the id of a command to an order. With a key, and for the same
-// command, it is always the same; with another body under that key, but for its end.
+// command, it is always the same; with another body under that key, but for its end. The
+// keys of two subjects have nothing to do with each other.
 func commandID(orderID string, c command) string {
 	if c.key == "" {
 		return "CMD-" + newULID()
 	}
-	digest := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s", orderID, c.verb, c.key))
+	said := fmt.Appendf(nil, "%s/%s/%s", orderID, c.verb, c.key)
+	if c.subject != "" {
+		said = fmt.Appendf(said, "\x00%s", c.subject) // which no header has in it
+	}
+	digest := sha256.Sum256(said)
 	return "CMD-" + ulid.ULID(digest[:16]).String() + c.print
 }
 

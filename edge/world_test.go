@@ -32,6 +32,7 @@ type world struct {
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
 	list  func(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error)
 	ready []Component
+	guard Guard // set before the handler is made
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -40,7 +41,11 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, registry: prometheus.NewRegistry()}
+	return newGuardedWorld(t, Guard{Hosts: []string{nameIn(site)}})
+}
+
+func newGuardedWorld(t *testing.T, g Guard) *world {
+	w := &world{t: t, guard: g, registry: prometheus.NewRegistry()}
 	w.handler = New(Config{Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health()})
 	return w
 }
@@ -50,6 +55,7 @@ func (w *world) health() Health {
 		Ready:    func() []Component { return w.ready },
 		Registry: w.registry,
 		Logger:   slog.New(slog.NewTextHandler(w, nil)),
+		Guard:    w.guard,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,15 @@ type edgeClient struct {
 	server string
 	raw    bool // print the answer as it is
 	out    output
+
+	token, ca *string
+}
+
+// accessFlags are the flags that say who asks, and whom to trust. The token is best
+// left to the environment, as others see the command line.
+func (c *edgeClient) accessFlags(f *flag.FlagSet) {
+	c.token = f.String("token", "", "`token` that says who you are; better given by the environment, which others do not see")
+	c.ca = f.String("cacert", "", "`file` with the certificates of those who vouch for the edge, in PEM (default the system's)")
 }
 
 type edgeAnswer struct {
@@ -54,7 +64,15 @@ func (c edgeClient) ask(ctx context.Context, method, path string, body map[strin
 	if wait > 0 {
 		r.Header.Set("Prefer", "wait="+strconv.Itoa(int(wait.Seconds())))
 	}
-	got, err := http.DefaultClient.Do(r)
+	if *c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+*c.token)
+	}
+	client, err := httpClient(*c.ca)
+	if err != nil {
+		return a, err
+	}
+	defer client.CloseIdleConnections()
+	got, err := client.Do(r)
 	if err != nil {
 		return a, err
 	}
@@ -72,6 +90,17 @@ func (c edgeClient) ask(ctx context.Context, method, path string, body map[strin
 	}
 	said := cmp.Or(plain(problem.Detail), problem.Title, got.Status)
 	return a, errors.Join(err, &codedError{errors.New(said), exitOf(a.status)})
+}
+
+// httpClient gives a client that trusts the certificates in a file, or the system's.
+func httpClient(ca string) (*http.Client, error) {
+	trust, err := clientTLS(ca)
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = trust
+	return &http.Client{Transport: transport}, nil
 }
 
 func (c edgeClient) print(text string) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +26,35 @@ func newFlags(name, synopsis string) *flag.FlagSet {
 		// As PrintDefaults does, it takes no note of an error.
 		_, _ = fmt.Fprintf(f.Output(), "usage: simplecqrs %s [flags]\n\n%s\n\n", name, synopsis)
 		f.PrintDefaults()
+		_, _ = fmt.Fprintf(f.Output(), "\nWhat is not given is taken from the environment: -%s from %s, and so on.\n", exampleFlag, variable(exampleFlag))
 	}
 	return f
+}
+
+// exampleFlag shows how the environment is named.
+const exampleFlag = "kafka-user"
+
+// variable is what a flag is called in the environment.
+func variable(name string) string {
+	return "SIMPLECQRS_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// fromEnvironment sets the flags that were not given. A variable that is empty says nothing.
+func fromEnvironment(f *flag.FlagSet) error {
+	given := map[string]bool{}
+	f.Visit(func(one *flag.Flag) { given[one.Name] = true })
+	var errs []error
+	f.VisitAll(func(one *flag.Flag) {
+		name := variable(one.Name)
+		value := os.Getenv(name)
+		if given[one.Name] || value == "" {
+			return
+		}
+		if err := f.Set(one.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s is %q: %w", name, value, err))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // parse reads the flags and allows nothing beside them. Asked for help, it gives
@@ -36,6 +64,9 @@ func parse(f *flag.FlagSet, args []string, out output) error {
 	err := f.Parse(args)
 	if err == nil && f.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if err == nil {
+		err = fromEnvironment(f)
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -162,8 +193,4 @@ const (
 
 func planFlag(f *flag.FlagSet) *string {
 	return f.String("plan", "", "`file` with the steps of an order and who does them; without one they are order detail, payment and mail, done by echo")
-}
-
-func brokersFlag(f *flag.FlagSet) *list {
-	return define(f, "brokers", list{"127.0.0.1:9092"}, listOf(address), "addresses of Kafka brokers, `host:port,…`; some are enough, they name the others")
 }

@@ -99,6 +99,7 @@ func orders(ctx context.Context, args []string, out output) error {
 	}
 	f := newFlags("order "+name+v.arguments, v.synopsis+"\n"+orderExits)
 	c := edgeClient{out: out}
+	c.accessFlags(f)
 	server := define(f, "server", cmp.Or(os.Getenv("SIMPLECQRS_SERVER"), "http://127.0.0.1:8080"), httpURL, "`URL` of the edge; its default is taken from SIMPLECQRS_SERVER")
 	format := define(f, "o", "text", oneOf("text", "json"), "`format` of the answer: text, or json as the edge gives it")
 	do := v.define(f)
@@ -136,6 +137,9 @@ func parseMixed(f *flag.FlagSet, args []string, out output) (rest []string, err 
 			return nil, parse(f, args, out) // which fails in the same way, and tells
 		}
 		if f.NArg() == 0 {
+			if err := fromEnvironment(f); err != nil {
+				return nil, refuse(f, err)
+			}
 			return rest, nil
 		}
 		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
