@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	saslplain "github.com/twmb/franz-go/pkg/sasl/plain"
@@ -94,6 +96,21 @@ func (s Security) sarama(to *sarama.Config) {
 		n.Mechanism = sarama.SASLTypeSCRAMSHA512
 		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha512.New} }
 	}
+}
+
+// explained adds to an error of a client what it may be about. Brokers may also cut
+// the connection of one that they do not know, and say nothing.
+func (s Security) explained(err error) error {
+	var told *kgo.ErrFirstReadEOF // which explains itself
+	switch {
+	case s.SASL == "" || errors.As(err, &told):
+		return err
+	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, io.EOF):
+		return fmt.Errorf("%w (do the brokers know the user %s, with this password, for %s?)", err, s.User, s.SASL)
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return fmt.Errorf("%w (is %s a mechanism of the brokers?)", err, s.SASL)
+	}
+	return err
 }
 
 // scramClient is what sarama wants of SCRAM, which it leaves to others.
