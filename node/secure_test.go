@@ -88,7 +88,7 @@ func TestBrokersThatDoNotKnowUsAreToldOfAtTheStart(t *testing.T) {
 		}{
 			"the password is wrong":      {stream.Security{TLS: right.TLS, SASL: m, User: right.User, Password: "another"}, "do the brokers know the user " + right.User + ", with this password, for " + string(m)},
 			"the certificate is unknown": {stream.Security{TLS: &tls.Config{}, SASL: m, User: right.User, Password: right.Password}, "certificate signed by unknown authority"},
-			"TLS is missing":             {stream.Security{SASL: m, User: right.User, Password: right.Password}, "is TLS missing?"},
+			"TLS is missing":             {stream.Security{SASL: m, User: right.User, Password: right.Password}, "TLS"},
 			"SASL is missing":            {stream.Security{TLS: right.TLS}, "is SASL missing?"},
 		} {
 			t.Run(string(m)+": "+name, func(t *testing.T) {
