@@ -14,6 +14,7 @@ import (
 
 // kafka is what flags say of the brokers.
 type kafka struct {
+	flags                       *flag.FlagSet
 	brokers                     *list
 	tls                         *bool
 	ca, certificate, key        *string
@@ -26,6 +27,7 @@ func kafkaFlags(f *flag.FlagSet) kafka {
 		mechanisms = append(mechanisms, string(m))
 	}
 	return kafka{
+		flags:       f,
 		brokers:     define(f, "brokers", list{"127.0.0.1:9092"}, listOf(address), "addresses of Kafka brokers, `host:port,…`; some are enough, they name the others"),
 		tls:         f.Bool("kafka-tls", false, "speak TLS with the brokers"),
 		ca:          f.String("kafka-ca", "", "`file` with the certificates of those who vouch for the brokers, in PEM (default the system's)"),
@@ -37,17 +39,25 @@ func kafkaFlags(f *flag.FlagSet) kafka {
 	}
 }
 
-// security reads what the flags lead to.
-func (k kafka) security() (s stream.Security, err error) {
+// check refuses flags that do not go together.
+func (k kafka) check() error {
 	switch {
 	case !*k.tls && (*k.ca != "" || *k.certificate != "" || *k.key != ""):
-		return s, errors.New("-kafka-ca, -kafka-cert and -kafka-key are for -kafka-tls")
+		return errors.New("-kafka-ca, -kafka-cert and -kafka-key are for -kafka-tls")
 	case *k.mechanism == "" && (*k.user != "" || *k.passwordAt != ""):
-		return s, errors.New("-kafka-user and -kafka-password-file are for -kafka-sasl")
+		return errors.New("-kafka-user and -kafka-password-file are for -kafka-sasl")
 	case *k.mechanism != "" && (*k.user == "" || *k.passwordAt == ""):
-		return s, errors.New("-kafka-sasl needs -kafka-user and -kafka-password-file")
+		return errors.New("-kafka-sasl needs -kafka-user and -kafka-password-file")
 	case (*k.certificate == "") != (*k.key == ""):
-		return s, errors.New("-kafka-cert and -kafka-key go together")
+		return errors.New("-kafka-cert and -kafka-key go together")
+	}
+	return nil
+}
+
+// security reads what the flags lead to.
+func (k kafka) security() (s stream.Security, err error) {
+	if err := k.check(); err != nil {
+		return s, refuse(k.flags, err)
 	}
 	if *k.tls {
 		if s.TLS, err = clientTLS(*k.ca); err != nil {
