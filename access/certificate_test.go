@@ -120,7 +120,7 @@ func TestACertificateIsShownAnewWhenItsFilesChangeAndLiveConnectionsGoOn(t *test
 	read("after")
 	close(more)
 
-	if _, err := tls.Dial("tcp", address, &tls.Config{RootCAs: trust, MaxVersion: tls.VersionTLS11}); err == nil {
+	if _, err := tls.Dial("tcp", address, &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
 }

@@ -1,6 +1,8 @@
 package access
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"net/http"
 	"strings"
@@ -111,6 +113,23 @@ func TestAnIssuerIsAskedByTLSAndForAnAudience(t *testing.T) {
 		c.Logger = newJournal().logger()
 		if _, err := Open(t.Context(), c); err == nil {
 			t.Errorf("%+v is taken", c)
+		}
+	}
+}
+
+func TestTokensAreSignedByTheAlgorithmsThatWeTakeAndNoOther(t *testing.T) {
+	i := issuertest.Start(t)
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	check(t, err)
+	i.RotateTo(jose.JSONWebKey{Key: k, KeyID: "rsa"})
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	for algorithm, taken := range map[jose.SignatureAlgorithm]bool{jose.RS256: true, jose.PS256: true, jose.RS384: false, jose.RS512: false, jose.PS512: false} {
+		token := issuertest.Sign(t, algorithm, i.Key(), i.Claims("ann", "query"))
+		if taken {
+			wantKnown(t, a, token, "ann", "query")
+		} else {
+			wantRefused(t, a, token, order.Invalid, "the token is not one")
 		}
 	}
 }

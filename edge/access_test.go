@@ -96,6 +96,21 @@ func TestEachRouteIsForThoseWhoHaveItsScopeAlone(t *testing.T) {
 	}
 }
 
+func TestARouteNeedsTheScopeOfItsFirstPart(t *testing.T) {
+	for route, want := range map[string]string{
+		"/healthz": forAll, "/readyz": forAll,
+		"/command": ScopeCommand, "/command/{id}/pause": ScopeCommand,
+		"/query": ScopeQuery, "/query/{id}/stream": ScopeQuery, "/query/stats/topology": ScopeQuery, "/metrics": ScopeQuery,
+		"/": ScopeQuery, "/assets/": ScopeQuery, "/openapi.yaml": ScopeQuery, "/docs": ScopeQuery,
+		"/deadletters": ScopeAdmin, "/deadletters/{id}/redrive": ScopeAdmin,
+		"/monitor": ScopeAdmin, "/monitor/stats": ScopeAdmin, "/monitor/log": ScopeAdmin,
+	} {
+		if got := scopeOf(route); got != want {
+			t.Errorf("%s needs %q, want %q", route, got, want)
+		}
+	}
+}
+
 func TestARouteThatNothingIsSaidOfIsFoundBeforeItIsServed(t *testing.T) {
 	defer func() {
 		if recover() == nil {
@@ -111,6 +126,7 @@ func TestWhoIsNotKnownIsToldHowToBe(t *testing.T) {
 	a := w.do(http.MethodGet, "/query")
 	a.wantProblem(t, http.StatusUnauthorized, "this needs a token: send the header Authorization with Bearer and a token")
 	a.wantHeaders(t, "WWW-Authenticate", `Bearer realm="simplecqrs"`+asks)
+	w.do(http.MethodGet, "/query", holding("")...).wantHeaders(t, "WWW-Authenticate", `Bearer realm="simplecqrs"`+asks)
 	a = w.do(http.MethodGet, "/query", holding("nonsense")...)
 	a.wantProblem(t, http.StatusUnauthorized, "the token is unknown")
 	a.wantHeaders(t, "WWW-Authenticate", `Bearer realm="simplecqrs", error="invalid_token"`+asks)

@@ -125,9 +125,10 @@ func TestClientsThatAreIdleAreForgottenAndTheOthersAreBounded(t *testing.T) {
 		t.Errorf("of %d clients those beyond are counted each by itself: %v", len(l.clients), err)
 	}
 	check(t, l.take(from(0), 1))
-	now = now.Add(2500 * time.Millisecond) // when all are as if they were new
+	l.more(from(1), 10)
+	now = now.Add(2500 * time.Millisecond) // when all but one are as if they were new
 	check(t, l.take(from(maxClients+4), 1))
-	if n := len(l.clients); n != 1 {
+	if n := len(l.clients); n != 2 || l.take(from(1), 1) == nil {
 		t.Errorf("%d clients are remembered", n)
 	}
 }

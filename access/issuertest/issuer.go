@@ -55,10 +55,13 @@ func NewKey(t *testing.T, id string) jose.JSONWebKey {
 }
 
 // Rotate has the issuer sign with a new key, and show that alone.
-func (i *Issuer) Rotate() {
+func (i *Issuer) Rotate() { i.RotateTo(NewKey(i.t, fmt.Sprintf("key%d", time.Now().UnixNano()))) }
+
+// RotateTo is Rotate to a key that is given.
+func (i *Issuer) RotateTo(key jose.JSONWebKey) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.key = NewKey(i.t, fmt.Sprintf("key%d", time.Now().UnixNano()))
+	i.key = key
 }
 
 // Away has the issuer answer with an error, or no longer so.
