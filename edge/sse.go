@@ -74,7 +74,7 @@ func (s *streams) enter(stream string) (leave func(), err error) {
 // counted of it is the time until it begins.
 func (r *router) stream(template string, h handler) {
 	served := promhttp.InstrumentHandlerTimeToWriteHeader(
-		r.seconds.MustCurryWith(prometheus.Labels{"route": template}), server{h, r.log})
+		r.seconds.MustCurryWith(prometheus.Labels{"route": template}), server{r.door.guarded(template, h), r.log})
 	r.Handle(template, served).Methods(http.MethodGet)
 }
 

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -84,11 +82,8 @@ func clientFlags(f *flag.FlagSet) {
 // clientOf is the client that the flags say.
 func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 	value := func(name string) string { return f.Lookup(name).Value.String() }
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = atOnce
 	c = edgeClient{
-		url: strings.TrimRight(value("url"), "/"), token: value("token"), http: &http.Client{Transport: transport},
-		raw: value("o") == "json", out: out,
+		url: strings.TrimRight(value("url"), "/"), token: value("token"), raw: value("o") == "json", out: out,
 	}
 	if file := value("token-file"); file != "" {
 		if c.token != "" {
@@ -100,18 +95,21 @@ func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 		}
 		c.token = strings.TrimSpace(string(text))
 	}
-	if file := value("cacert"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return c, wrongArguments("-cacert: " + err.Error())
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return c, wrongArguments("-cacert: no certificate is in " + file)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	if c.http, err = httpClient(value("cacert")); err != nil {
+		return c, wrongArguments("-cacert: " + err.Error())
 	}
 	return c, nil
+}
+
+// httpClient gives a client that trusts the certificates in a file, or the machine's.
+func httpClient(ca string) (*http.Client, error) {
+	trust, err := clientTLS(ca)
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig, transport.MaxIdleConnsPerHost = trust, atOnce
+	return &http.Client{Transport: transport}, nil
 }
 
 type edgeAnswer struct {

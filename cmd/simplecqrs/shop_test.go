@@ -77,7 +77,9 @@ func (s *shop) stream(w http.ResponseWriter, r *http.Request, id string, edge ht
 		changed := s.changed
 		s.mu.Unlock()
 		answer := httptest.NewRecorder()
-		edge.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/query/"+id+"/history", nil))
+		ask := httptest.NewRequest(http.MethodGet, "/query/"+id+"/history", nil)
+		ask.Host = r.Host
+		edge.ServeHTTP(answer, ask)
 		var h struct{ Version int64 }
 		if err := json.Unmarshal(answer.Body.Bytes(), &h); err != nil || answer.Code != http.StatusOK {
 			w.WriteHeader(answer.Code)
