@@ -218,9 +218,6 @@ func TestTheKeysOfDifferentCallersDoNotMeet(t *testing.T) {
 		for _, key := range []string{"1", "1\x00ann"} { // no header has the second
 			c := command{verb: order.Pause, key: key, subject: subject, print: "-00000000"}
 			ids[commandID(seedID, c)] = true
-			if commandID(seedID, c) != commandID(seedID, c) {
-				t.Errorf("%q of %q is not the same again", key, subject)
-			}
 		}
 	}
 	if len(ids) != 5 { // as that one would be the same as ann's
