@@ -97,7 +97,7 @@ func tokenIn(line string, known []string) (t token, err error) {
 	if hash, found := strings.CutPrefix(parts[0], hashed); found {
 		raw, err := hex.DecodeString(hash)
 		if err != nil || len(raw) != sha256.Size {
-			return t, errors.New("want 64 hex digits after sha256:")
+			return t, errors.New("after sha256: want 64 hex digits")
 		}
 		t.hash = [sha256.Size]byte(raw)
 	} else {

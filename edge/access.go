@@ -99,7 +99,7 @@ func (d door) guarded(route string, h handler) handler {
 			return err
 		}
 		if scope == ScopeCommand {
-			if err := d.limits.take(r, 1); err != nil {
+			if err := d.limits.take(r); err != nil {
 				return err
 			}
 		}

@@ -38,9 +38,8 @@ func newLimits(perSecond float64, burst int) *limits {
 	return l
 }
 
-// take lets a client's commands pass if one may. It counts them all, so that after
-// many at once the next has to wait the longer.
-func (l *limits) take(r *http.Request, n int) error {
+// take lets a client's command pass, or says when it may.
+func (l *limits) take(r *http.Request) error {
 	if l == nil {
 		return nil
 	}
@@ -54,20 +53,17 @@ func (l *limits) take(r *http.Request, n int) error {
 			header: http.Header{"Retry-After": {strconv.FormatFloat(wait, 'f', 0, 64)}},
 		}
 	}
-	l.charge(client, now, n-1)
 	return nil
 }
 
-// more counts further commands of a request that was let in.
+// more counts further commands of a request that was let in: the next has to wait
+// the longer.
 func (l *limits) more(r *http.Request, n int) {
 	if l == nil {
 		return
 	}
 	now := l.now()
-	l.charge(l.of(clientOf(r), now), now, n)
-}
-
-func (l *limits) charge(client *rate.Limiter, now time.Time, n int) {
+	client := l.of(clientOf(r), now)
 	for ; n > 0; n -= l.burst {
 		client.ReserveN(now, min(n, l.burst)) // in debt, if need be
 	}

@@ -116,19 +116,19 @@ func TestClientsThatAreIdleAreForgottenAndTheOthersAreBounded(t *testing.T) {
 		return &http.Request{RemoteAddr: fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)}
 	}
 	for i := range maxClients {
-		check(t, l.take(from(i), 1))
+		check(t, l.take(from(i)))
 	}
 	for i := range 4 {
-		check(t, l.take(from(maxClients+i), 1))
+		check(t, l.take(from(maxClients+i)))
 	}
-	if err := l.take(from(maxClients+4), 1); err == nil || len(l.clients) != maxClients {
+	if err := l.take(from(maxClients + 4)); err == nil || len(l.clients) != maxClients {
 		t.Errorf("of %d clients those beyond are counted each by itself: %v", len(l.clients), err)
 	}
-	check(t, l.take(from(0), 1))
+	check(t, l.take(from(0)))
 	l.more(from(1), 10)
 	now = now.Add(2500 * time.Millisecond) // when all but one are as if they were new
-	check(t, l.take(from(maxClients+4), 1))
-	if n := len(l.clients); n != 2 || l.take(from(1), 1) == nil {
+	check(t, l.take(from(maxClients+4)))
+	if n := len(l.clients); n != 2 || l.take(from(1)) == nil {
 		t.Errorf("%d clients are remembered", n)
 	}
 }
