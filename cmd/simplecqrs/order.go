@@ -328,7 +328,7 @@ func defineStuck(f *flag.FlagSet) func(context.Context, edgeClient, []string) er
 // pageFlags are the flags that say which page of a list is meant, and add that to a query.
 func pageFlags(f *flag.FlagSet) func(map[string]string) url.Values {
 	limit := define(f, "limit", 50, count(500), "`number` of orders at most")
-	after := f.String("after", "", "begin after the order with this `id`")
+	after := f.String("after", "", "begin at this `place`, which the page before told")
 	return func(query map[string]string) url.Values {
 		q := url.Values{"limit": {strconv.Itoa(*limit)}}
 		if *after != "" {

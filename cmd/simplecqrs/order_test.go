@@ -88,19 +88,19 @@ func (s *shop) Await(ctx context.Context, id string, until func(order.Row) bool)
 }
 
 // List gives two orders a page, however many are asked for.
-func (s *shop) List(_ context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error) {
+func (s *shop) List(_ context.Context, f order.Filter, p order.Page) (rows []order.Row, next order.Place, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
 		switch {
-		case id <= after || !f.Matches(s.rows[id]):
-		case len(rows) == min(limit, 2):
-			return rows, rows[len(rows)-1].ID, nil
+		case id <= p.After.ID || !f.Matches(s.rows[id]):
+		case len(rows) == min(p.Limit, 2):
+			return rows, order.PlaceOf(rows[len(rows)-1]), nil
 		default:
 			rows = append(rows, s.rows[id])
 		}
 	}
-	return rows, "", nil
+	return rows, order.Place{}, nil
 }
 
 func (s *shop) events() []order.Event {
@@ -191,6 +191,7 @@ TIME                      EVENT                   ATTEMPT  STATUS     CAUSE     
 
 func TestListsAreShownForPeopleAndTellHowToGoOn(t *testing.T) {
 	stuck := order.Event{Type: order.OrderStuck, Status: order.StatusStuck, Reason: "PAYMENT: no funds"}
+	next := order.Place{CreatedAt: opened, ID: "ORD-00002"}.String()
 	s := openShop(t, rowWith("ORD-00001", ""), rowWith("ORD-00002", "", stuck), rowWith("ORD-00003", "", stuck), rowWith("ORD-00004", "", stuck))
 	for _, c := range []struct {
 		args        []string
@@ -204,10 +205,10 @@ func TestListsAreShownForPeopleAndTellHowToGoOn(t *testing.T) {
 		{
 			[]string{"list", "-type", "ORDER_STUCK", "-since", "2026-01-01T00:00:00Z", "-limit", "1"},
 			"ORDER      STATUS  LAST EVENT   CHANGED\n" +
-				"ORD-00002  stuck   ORDER_STUCK  2026-01-02T03:04:06.000Z\n", "there may be more: -after ORD-00002\n",
+				"ORD-00002  stuck   ORDER_STUCK  2026-01-02T03:04:06.000Z\n", "there may be more: -after " + next + "\n",
 		},
 		{
-			[]string{"stuck", "-for", "1000000h", "-after", "ORD-00002"},
+			[]string{"stuck", "-for", "900000h", "-after", next},
 			"ORDER      STATUS  SINCE                     WHY\n" +
 				"ORD-00003  stuck   2026-01-02T03:04:06.000Z  PAYMENT: no funds\n" +
 				"ORD-00004  stuck   2026-01-02T03:04:06.000Z  PAYMENT: no funds\n", "",
