@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gorilla/mux"
+
 	"simplecqrs/order"
 )
 
@@ -48,7 +50,11 @@ const (
 // sources shows an order as it lies in the log, the table and the read store:
 // GET /query/{id}/sources.
 func (e *edge) sources(w http.ResponseWriter, r *http.Request) error {
-	row, err := e.row(r)
+	id := mux.Vars(r)["id"]
+	if err := orderID(id); err != nil {
+		return err
+	}
+	row, err := e.find(r.Context(), id)
 	if err != nil {
 		return err
 	}

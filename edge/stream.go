@@ -85,7 +85,7 @@ func (e *edge) followOrder(w http.ResponseWriter, r *http.Request) error {
 	defer leave()
 	ctx, cancel := staying(r)
 	defer cancel()
-	if err := e.visible(ctx, id); err != nil {
+	if err := e.exists(ctx, id); err != nil {
 		return err
 	}
 	s, err := sending(ctx, w)
@@ -120,8 +120,8 @@ func (e *edge) followOrder(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// visible returns once there is a row of the order.
-func (e *edge) visible(ctx context.Context, id string) error {
+// exists returns once there is a row of the order.
+func (e *edge) exists(ctx context.Context, id string) error {
 	limited, cancel := context.WithTimeout(ctx, visibleTime)
 	defer cancel()
 	_, err := e.Rows.Await(limited, id, func(order.Row) bool { return true })
