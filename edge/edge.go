@@ -79,12 +79,12 @@ func New(c Config) http.Handler {
 	r.handle("/command/{id}/"+anyVerb, e.control, http.MethodPost)
 	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
-	r.stream("/query/stream", e.followAll)
+	r.handle("/query/stream", e.followAll, http.MethodGet)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
-	r.stream("/query/{id}/stream", e.followOrder)
+	r.handle("/query/{id}/stream", e.followOrder, http.MethodGet)
 	return r
 }
 
@@ -108,7 +108,7 @@ func newRouter(h Health) *router {
 	// the clean one, and a POST would go there as a GET.
 	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "simplecqrs_http_request_seconds",
-		Help:    "Time to answer a request, waits that the client asked for included.",
+		Help:    "Time to answer a request, waits that the client asked for included; of a stream the time until it begins.",
 		Buckets: prometheus.ExponentialBucketsRange(0.001, 60, 14),
 	}, []string{"route", "method", "code"})}
 	h.Registry.MustRegister(r.seconds)
@@ -127,8 +127,11 @@ func (r *router) handle(template string, h handler, methods ...string) {
 }
 
 func (r *router) serve(route string, h handler) http.Handler {
-	return promhttp.InstrumentHandlerDuration(r.seconds.MustCurryWith(prometheus.Labels{"route": route}),
-		server{r.door.guarded(route, h), r.log})
+	count := promhttp.InstrumentHandlerDuration
+	if streaming[route] {
+		count = promhttp.InstrumentHandlerTimeToWriteHeader
+	}
+	return count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{r.door.guarded(route, h), r.log})
 }
 
 func now() time.Time { return time.Now().UTC() }
