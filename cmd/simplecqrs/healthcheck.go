@@ -13,7 +13,7 @@ import (
 // healthcheck is for container images that have no other program to ask with.
 func healthcheck(ctx context.Context, args []string, out output) error {
 	f := newFlags("healthcheck", "Exits with 0 if the address answers 200 within 5 s, else with 1 and the answer.")
-	where := define(f, "url", "http://127.0.0.1:8080/readyz", httpURL, "`URL` to ask")
+	where := define(f, "url", "http://127.0.0.1:8080", httpURL, "`URL` to ask; /readyz if it has no path")
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
@@ -22,6 +22,9 @@ func healthcheck(ctx context.Context, args []string, out output) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, *where, nil)
 	if err != nil {
 		return err
+	}
+	if r.URL.Path == "" || r.URL.Path == "/" {
+		r.URL.Path = "/readyz"
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
