@@ -84,10 +84,12 @@ func clientFlags(f *flag.FlagSet) {
 // clientOf is the client that the flags say.
 func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 	value := func(name string) string { return f.Lookup(name).Value.String() }
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = atOnce
+	client, err := httpClient(value("cacert"))
+	if err != nil {
+		return c, wrongArguments("-cacert: " + err.Error())
+	}
 	c = edgeClient{
-		url: strings.TrimRight(value("url"), "/"), token: value("token"), http: &http.Client{Transport: transport},
+		url: strings.TrimRight(value("url"), "/"), token: value("token"), http: client,
 		raw: value("o") == "json", out: out,
 	}
 	if file := value("token-file"); file != "" {
@@ -100,18 +102,25 @@ func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 		}
 		c.token = strings.TrimSpace(string(text))
 	}
-	if file := value("cacert"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return c, wrongArguments("-cacert: " + err.Error())
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return c, wrongArguments("-cacert: no certificate is in " + file)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	}
 	return c, nil
+}
+
+// httpClient is a client that trusts the certificates in a file, or those of the machine.
+func httpClient(authorities string) (*http.Client, error) {
+	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	if authorities != "" {
+		pem, err := os.ReadFile(authorities)
+		if err != nil {
+			return nil, err
+		}
+		trust.RootCAs = x509.NewCertPool()
+		if !trust.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("no certificate is in " + authorities)
+		}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig, transport.MaxIdleConnsPerHost = trust, atOnce
+	return &http.Client{Transport: transport}, nil
 }
 
 type edgeAnswer struct {
