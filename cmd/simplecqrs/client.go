@@ -196,9 +196,8 @@ func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 	return a, errors.Join(err, &codedError{errors.New(said), exitOf(a.status)})
 }
 
-// get asks for something and reads it into what is to be printed; as it is, if that is
-// wanted.
-func (c edgeClient) get(ctx context.Context, path string, into any, table func() table) error {
+// get asks for something and reads it to be shown; or prints it as it is, if that is wanted.
+func (c edgeClient) get(ctx context.Context, path string, into any, shown func() error) error {
 	a, err := c.ask(ctx, http.MethodGet, path, nil, 0)
 	switch {
 	case err != nil:
@@ -209,7 +208,7 @@ func (c edgeClient) get(ctx context.Context, path string, into any, table func()
 	if err := json.Unmarshal(a.body, into); err != nil {
 		return err
 	}
-	return c.out.show(table())
+	return shown()
 }
 
 func quoted(s string) json.RawMessage {

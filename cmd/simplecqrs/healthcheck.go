@@ -18,7 +18,7 @@ told to it, and the certificate names the machine as others know it.`
 // healthcheck is for container images that have no other program to ask with.
 func healthcheck(ctx context.Context, args []string, out output) error {
 	f := newFlags("healthcheck", healthcheckSynopsis)
-	where := define(f, "url", "http://127.0.0.1:8080/readyz", httpURL, "`URL` to ask")
+	where := define(f, "url", "http://127.0.0.1:8080", httpURL, "`URL` to ask; /readyz if it has no path")
 	ca := f.String("cacert", "", "`file` with the certificates of those who vouch for the address, in PEM (default the system's)")
 	if err := parse(f, args, out); err != nil {
 		return err
@@ -28,6 +28,9 @@ func healthcheck(ctx context.Context, args []string, out output) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, *where, nil)
 	if err != nil {
 		return err
+	}
+	if r.URL.Path == "" || r.URL.Path == "/" {
+		r.URL.Path = "/readyz"
 	}
 	client, err := httpClient(*ca)
 	if err != nil {

@@ -86,13 +86,12 @@ func defineLetters(f *flag.FlagSet) doing {
 			Letters []letter
 			Next    string
 		}
-		return c.get(ctx, "/deadletters"+page(query), &found, func() table {
+		return c.get(ctx, "/deadletters"+page(query), &found, func() error {
 			t := table{{"LETTER", "ORDER", "WRITTEN", "PARKED", "TRIES", "REASON"}}
 			for _, l := range found.Letters {
 				t = append(t, []string{l.ID, l.Order, ago(l.Written), yes(l.Parked), strconv.Itoa(l.Tries), l.Reason})
 			}
-			c.further(found.Next)
-			return t
+			return c.page(t, found.Next)
 		})
 	}
 }
