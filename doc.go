@@ -25,6 +25,9 @@
 // edge speaks HTTP: commands in, answers to queries out, failures as problems.
 // It declares what it needs of the others, and imports none of them.
 //
+// telemetry is what crosses all parts for those who watch: traces, through HTTP and
+// the records' headers, and their ids in log lines. It knows nothing of orders.
+//
 // node wires roles to one process: a client of the brokers, a store, a listener.
 // The commands run one of them, the tests many.
 //

@@ -22,7 +22,7 @@ func Aggregate(c Config, fold func(order.Row, order.Event) order.Row) stream.Pro
 	return stream.Processor{
 		Role: RoleAggregate,
 		Graph: goka.DefineGroup(GroupView,
-			goka.Input(codecs.StoreOrder, codecs.Bytes{}, a.handle),
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, stream.Traced(a.handle)),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}), // for what lies in the wrong partition
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.Row{}),

@@ -138,7 +138,9 @@ func (c *Client) newRole(name string) *role {
 // and once only.
 func (c *Client) Emitter(topic goka.Stream, codec goka.Codec) (*goka.Emitter, error) {
 	return goka.NewEmitter(c.config.Brokers, topic, codec,
-		goka.WithEmitterProducerBuilder(producer{c.kafka.TryProduce, context.Background()}.builder),
+		goka.WithEmitterProducerBuilder(producer{
+			produce: c.kafka.TryProduce, until: context.Background(), tracer: c.emitting(), refused: c.figures.refused,
+		}.builder),
 		goka.WithEmitterHasher(newHasher),
 	)
 }
@@ -182,7 +184,10 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			}
 			until, cancel := outlasting(ctx, c.drain)
 			defer cancel()
-			writes := producer{kafka.Produce, until}
+			writes := producer{
+				produce: kafka.Produce, until: until,
+				tracer: c.tracer(p.Role, string(p.Graph.Group())), refused: c.figures.refused,
+			}
 			timers, err := c.timers(r, p, writes)
 			if err != nil {
 				return err
@@ -226,7 +231,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer, timers 
 		goka.WithHasher(newHasher),
 		goka.WithProducerBuilder(writes.builder),
 		goka.WithStorageBuilder(ownedBuilder(timers.builder(c.tables, r.name, p.Graph), p.Version, rewrite)),
-		goka.WithContextWrapper(failForGood(lanes)),
+		goka.WithContextWrapper(failForGood(lanes, writes.tracer)),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
 		goka.WithConsumerSaramaBuilder(c.consumers(long)),
