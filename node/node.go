@@ -112,6 +112,9 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	if c.has(views.RoleSink) {
 		n.runSink(ctx)
 	}
+	if n.mongo != nil {
+		n.running.Go(func() { views.Watch(ctx, n.mongo.Ping, c.Registry, c.Logger) })
+	}
 	n.serve(ctx)
 	go func() {
 		n.running.Wait()

@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/lovoo/goka"
@@ -63,7 +64,7 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 	codecs.RememberRow(encoded, next)
 	ctx.SetValue(encoded)
 	if next.Meta.Version != row.Meta.Version {
-		a.figures.folded(e.Type)
+		a.figures.folded(stream.TraceOf(context.Background(), ctx), row, next, e)
 	}
 }
 

@@ -48,6 +48,9 @@ func Open(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream: registering the metrics: %w", err)
 	}
+	for topic := range c.MaxRecord {
+		f.refused.WithLabelValues(topic)
+	}
 	kafka, err := newProducerClient(c)
 	if err != nil {
 		return nil, err
@@ -126,6 +129,7 @@ func (c *Client) WaitRunning(ctx context.Context) error {
 
 func (c *Client) newRole(name string) *role {
 	r := newRole(name, c.figures)
+	c.figures.restarts.WithLabelValues(name) // 0, lest the first goes unseen
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roles = append(c.roles, r)

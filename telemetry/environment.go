@@ -3,9 +3,12 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -27,8 +30,10 @@ const (
 // FromEnvironment gives what makes spans and sends them by OTLP to where the environment
 // variables of OpenTelemetry say, and the function that sends the last of them. If they
 // name no place the provider is nil, unless OTEL_TRACES_EXPORTER asks for the default one.
-func FromEnvironment(ctx context.Context) (p trace.TracerProvider, end func(context.Context) error, err error) {
-	end = func(context.Context) error { return nil }
+//
+// That a place is away is logged, once, and does no harm: what waits for it is bounded.
+func FromEnvironment(ctx context.Context, log *slog.Logger) (p trace.TracerProvider, end func(), err error) {
+	end = func() {}
 	wanted, err := wanted()
 	if err != nil || !wanted {
 		return nil, end, err
@@ -45,8 +50,37 @@ func FromEnvironment(ctx context.Context) (p trace.TracerProvider, end func(cont
 	if err != nil {
 		return nil, end, fmt.Errorf("telemetry: the resource: %w", err)
 	}
-	sdkProvider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
-	return sdkProvider, sdkProvider.Shutdown, nil
+	made := sdk.NewTracerProvider(sdk.WithBatcher(&told{SpanExporter: exporter, log: log}), sdk.WithResource(about))
+	return made, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+		defer cancel()
+		if err := made.Shutdown(ctx); err != nil {
+			log.Warn("the last traces were not sent", slog.Any("error", err))
+		}
+	}, nil
+}
+
+// endTime bounds the wait for the last spans to be sent.
+const endTime = 5 * time.Second
+
+// told is an exporter whose failures are logged, each time that they begin and end.
+type told struct {
+	sdk.SpanExporter
+	log  *slog.Logger
+	away atomic.Bool
+}
+
+// ExportSpans implements sdk.SpanExporter. What cannot be sent is dropped.
+func (x *told) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	err := x.SpanExporter.ExportSpans(ctx, spans)
+	switch failed := err != nil; {
+	case x.away.Swap(failed) == failed:
+	case failed:
+		x.log.Warn("traces cannot be sent, and are dropped", slog.Any("error", err))
+	default:
+		x.log.Warn("traces are sent again")
+	}
+	return nil
 }
 
 // wanted reports whether traces are to be sent.

@@ -105,8 +105,10 @@ func Into(ctx context.Context, record map[string][]byte) {
 	}
 }
 
-// Observe notes a time, and with it the trace of ctx as an example of such.
+// Observe notes a time, and with it the trace of ctx as an example of such. One below
+// zero, of two clocks that do not agree, counts as zero: a histogram's sum may not fall.
 func Observe(ctx context.Context, h prometheus.Observer, d time.Duration) {
+	d = max(d, 0)
 	if e, ok := h.(prometheus.ExemplarObserver); ok {
 		e.ObserveWithExemplar(d.Seconds(), Exemplar(ctx)) // as without one if that is nil
 		return

@@ -200,9 +200,9 @@ func (s *Sink) note(err error) {
 	defer s.mu.Unlock()
 	switch {
 	case err != nil && s.err == nil:
-		s.log.Warn("the read store is away; rows wait", slog.Any("error", err))
+		s.log.Warn("rows cannot be written to the read store, and wait", slog.Any("error", err))
 	case err == nil && s.err != nil:
-		s.log.Warn("the read store is back; rows are written")
+		s.log.Warn("rows are written to the read store again")
 	}
 	if err != nil {
 		s.Figures.failed()
