@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
@@ -15,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"simplecqrs/order"
 	"simplecqrs/processors"
 	"simplecqrs/saga"
 	"simplecqrs/views"
@@ -221,5 +224,53 @@ func TestATraceIsPassedOnWithTracingOff(t *testing.T) {
 	}
 	if letters := w.letters(); len(letters) > 0 {
 		t.Errorf("dead letters: %+v", letters)
+	}
+}
+
+// wary is a participant that fails once and remembers in which traces it was asked.
+type wary struct {
+	mu     sync.Mutex
+	traces []trace.TraceID
+}
+
+func (p *wary) Do(ctx context.Context, _ processors.Request) (order.JSON, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.traces = append(p.traces, trace.SpanContextFromContext(ctx).TraceID())
+	if len(p.traces) == 1 {
+		return nil, &processors.Failed{Reason: "not now"}
+	}
+	return order.JSON(`{"paid":true}`), nil
+}
+
+func (*wary) Undo(context.Context, processors.Request) error { return nil }
+
+// No table keeps a trace, so what a timer leads to is another, about the same order.
+func TestATimerBeginsATraceOfItsOwnAboutItsOrder(t *testing.T) {
+	w, spans, payment := newWorld(t), newTraced(), &wary{}
+	n := w.start(clerks, func(c *Config) {
+		c.Tracing = spans.provider(t)
+		c.Participants[order.Payment] = payment
+		c.Definition = saga.Default()
+		c.Definition.Steps[1].Retry = saga.Retry{Attempts: 3, First: 20 * time.Millisecond, Factor: 1, Cap: 20 * time.Millisecond}
+	}).ready()
+	id := n.place()
+	n.ended(id)
+	asked := payment.traces
+	if len(asked) != 2 || !asked[0].IsValid() || !asked[1].IsValid() || asked[0] == asked[1] {
+		t.Fatalf("the participant was asked in the traces %v, want two", asked)
+	}
+	var second string
+	w.await("the second trace to be whole", func() bool {
+		second = treeOf(spans.of(asked[1]), trace.SpanID{}, "")
+		return strings.Count(second, "bulkWrite orders [sink]") == 5 // of two steps, and of the end
+	})
+	if !strings.HasPrefix(second, "process saga.timers [saga]\n") {
+		t.Errorf("the second trace does not begin with the timer:\n%s", second)
+	}
+	for _, s := range spans.of(asked[1]) {
+		if got := attributeOf(s, "order.id"); got != id {
+			t.Errorf("%s is about order %q, want %s", s.Name, got, id)
+		}
 	}
 }
