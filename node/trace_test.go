@@ -77,7 +77,7 @@ func newTraced() traced { return traced{tracetest.NewInMemoryExporter()} }
 // provider is that of one process.
 func (x traced) provider(t *testing.T) trace.TracerProvider {
 	p := sdk.NewTracerProvider(sdk.WithSyncer(x))
-	t.Cleanup(func() { check(t, p.Shutdown(context.Background())) })
+	t.Cleanup(func() { check(t, p.Shutdown(context.WithoutCancel(t.Context()))) })
 	return p
 }
 
@@ -89,7 +89,7 @@ func (x traced) of(id trace.TraceID) tracetest.SpanStubs {
 func attributeOf(s tracetest.SpanStub, name attribute.Key) string {
 	for _, a := range s.Attributes {
 		if a.Key == name {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

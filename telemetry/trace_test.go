@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -43,7 +42,7 @@ func TestATraceGoesFromRecordToRecordWithinItsBounds(t *testing.T) {
 		{"a state alone", map[string][]byte{tracestate: []byte("vendor=value")}, map[string][]byte{}},
 	} {
 		got := map[string][]byte{}
-		Into(From(context.Background(), c.sent), got)
+		Into(From(t.Context(), c.sent), got)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
@@ -52,7 +51,7 @@ func TestATraceGoesFromRecordToRecordWithinItsBounds(t *testing.T) {
 
 func TestTheStateOfAnotherTraceDoesNotStay(t *testing.T) {
 	record := map[string][]byte{traceparent: []byte(unkept), tracestate: []byte("vendor=value")}
-	Into(From(context.Background(), map[string][]byte{traceparent: []byte(clients)}), record)
+	Into(From(t.Context(), map[string][]byte{traceparent: []byte(clients)}), record)
 	if diff := cmp.Diff(map[string][]byte{traceparent: []byte(clients)}, record); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -62,7 +61,7 @@ func TestOnlyATraceThatIsKeptIsAnExample(t *testing.T) {
 	for sent, want := range map[string]map[string]string{
 		clients: {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}, unkept: nil, "": nil,
 	} {
-		got := Exemplar(From(context.Background(), map[string][]byte{traceparent: []byte(sent)}))
+		got := Exemplar(From(t.Context(), map[string][]byte{traceparent: []byte(sent)}))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", sent, diff)
 		}
@@ -73,8 +72,8 @@ func TestWithoutAProviderThereIsNoTracing(t *testing.T) {
 	if New(nil).With(Role.String("saga")) != nil {
 		t.Error("it is there")
 	}
-	About(context.Background(), "ORD-B384F")
-	if trace.SpanContextFromContext(From(context.Background(), nil)).IsValid() {
+	About(t.Context(), "ORD-B384F")
+	if trace.SpanContextFromContext(From(t.Context(), nil)).IsValid() {
 		t.Error("a trace comes from nowhere")
 	}
 }
