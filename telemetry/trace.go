@@ -80,12 +80,7 @@ func (h headers) Get(name string) string {
 	return string(value)
 }
 
-func (h headers) Set(name, value string) {
-	if name == tracestate && len(value) > maxTracestate {
-		return
-	}
-	h[name] = []byte(value)
-}
+func (h headers) Set(name, value string) { h[name] = []byte(value) }
 
 func (h headers) Keys() []string { return []string{traceparent, tracestate} }
 

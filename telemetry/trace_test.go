@@ -3,8 +3,10 @@ package telemetry
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -65,6 +67,19 @@ func TestOnlyATraceThatIsKeptIsAnExample(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", sent, diff)
 		}
+	}
+}
+
+func TestATimeBelowZeroCountsAsZero(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x"})
+	reg.MustRegister(h)
+	Observe(t.Context(), h, -time.Second)
+	Observe(t.Context(), h, 2*time.Second)
+	families, err := reg.Gather()
+	check(t, err)
+	if got := families[0].GetMetric()[0].GetHistogram(); got.GetSampleSum() != 2 || got.GetSampleCount() != 2 {
+		t.Errorf("the histogram has %v", got)
 	}
 }
 
