@@ -24,7 +24,7 @@ var toCome = []string{
 	"GET /", "GET /assets/{}", "GET /docs",
 	"GET /deadletters", "GET /deadletters/{}",
 	"POST /deadletters/discard", "POST /deadletters/redrive", "POST /deadletters/{}/discard", "POST /deadletters/{}/redrive",
-	"GET /monitor", "GET /monitor/log", "PUT /monitor/log", "GET /monitor/stats", "GET /monitor/table/{}/{}",
+	"GET /monitor", "GET /monitor/stats", "GET /monitor/table/{}/{}",
 	"GET /query/stats/topology",
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"simplecqrs/order"
 	"simplecqrs/saga"
+	"simplecqrs/telemetry"
 )
 
 // Rows is where queries find the rows of orders.
@@ -53,6 +54,8 @@ type Health struct {
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
 	Guard    Guard
+	Level    *slog.LevelVar     // the logger's; nil: not to be set
+	Tracing  *telemetry.Tracing // nil: no spans are made
 }
 
 type edge struct {
@@ -96,6 +99,7 @@ type router struct {
 	*mux.Router
 	log     *slog.Logger
 	door    door
+	tracing *telemetry.Tracing
 	seconds *prometheus.HistogramVec
 }
 
@@ -106,7 +110,7 @@ const noRoute = "none"
 func newRouter(h Health) *router {
 	// Paths are taken as they are: mux would send the client of another spelling to
 	// the clean one, and a POST would go there as a GET.
-	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), h.Tracing, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "simplecqrs_http_request_seconds",
 		Help:    "Time to answer a request, waits that the client asked for included; of a stream the time until it begins.",
 		Buckets: prometheus.ExponentialBucketsRange(0.001, 60, 14),
@@ -115,12 +119,20 @@ func newRouter(h Health) *router {
 	r.handle("/healthz", healthz, http.MethodGet, http.MethodHead)
 	r.handle("/readyz", readyz(h.Ready), http.MethodGet, http.MethodHead)
 	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
+	if h.Level != nil {
+		r.handle("/monitor/log", showLevel(h), http.MethodGet, http.MethodHead)
+		r.handle("/monitor/log", setLevel(h), http.MethodPut)
+	}
 	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
 		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}
 	})
 	r.MethodNotAllowedHandler = r.serve(noRoute, r.methodNotAllowed)
 	return r
 }
+
+// quiet are the routes that watchers ask again and again, and whose answers are part of
+// no trace.
+var quiet = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 
 func (r *router) handle(template string, h handler, methods ...string) {
 	r.Handle(template, r.serve(template, h)).Methods(methods...)
@@ -131,7 +143,12 @@ func (r *router) serve(route string, h handler) http.Handler {
 	if streaming[route] {
 		count = promhttp.InstrumentHandlerTimeToWriteHeader
 	}
-	return count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{r.door.guarded(route, h), r.log})
+	counted := count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{r.door.guarded(route, h), r.log},
+		promhttp.WithExemplarFromContext(func(ctx context.Context) prometheus.Labels { return telemetry.Exemplar(ctx) }))
+	if quiet[route] {
+		return counted
+	}
+	return r.tracing.Handler(route, counted)
 }
 
 func now() time.Time { return time.Now().UTC() }

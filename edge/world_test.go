@@ -34,7 +34,7 @@ type world struct {
 	ready []Component
 	feed  feed                                              // what those who follow all are told
 	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
-	guard Guard // set before the handler is made
+	guard Guard                                             // set before the handler is made
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -62,6 +62,7 @@ func (w *world) health() Health {
 		Registry: w.registry,
 		Logger:   slog.New(slog.NewTextHandler(w, nil)),
 		Guard:    w.guard,
+		Level:    new(slog.LevelVar),
 	}
 }
 
