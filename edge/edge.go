@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/saga"
 )
@@ -41,7 +42,11 @@ type Config struct {
 	Emit       func(ctx context.Context, e order.Event) error
 	Rows       Rows
 	Definition saga.Definition // what new orders follow
-	Health     Health
+	Letters    Letters
+	// Redrive writes a record to the log by which a role is to see to a letter, and returns
+	// once it is acknowledged.
+	Redrive func(ctx context.Context, r codecs.Redrive) error
+	Health  Health
 }
 
 // Health is what a process of any role tells of itself.
@@ -72,6 +77,10 @@ func New(c Config) http.Handler {
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters", e.letters, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters/"+anyResolution, e.redriveMany, http.MethodPost) // no letter's id is one
+	r.handle("/deadletters/{id}", e.letter, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters/{id}/"+anyResolution, e.redrive, http.MethodPost)
 	return r
 }
 

@@ -43,6 +43,9 @@ type Config struct {
 	Logger   *slog.Logger         // nil: silent
 	Stored   func(order.Row)      // if set, told each row that the read store has acknowledged
 	Updated  func(order.Row)      // if set, told each row that reaches a local table, which is kept for it
+
+	fold   func(order.Row, order.Event) order.Row // nil: order.Fold
+	decide processors.Decide                      // nil: saga.Decide
 }
 
 // AllRoles lists the roles for a definition: the workers are its steps.
@@ -110,6 +113,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.fold == nil {
+		c.fold = order.Fold
+	}
+	if c.decide == nil {
+		c.decide = saga.Decide
 	}
 	return c, nil
 }

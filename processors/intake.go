@@ -26,11 +26,16 @@ type intake struct {
 }
 
 // filter has a role pass over records by the type in their headers, before any is
-// decoded. One that names no type must be looked into.
-func filter(wants func(order.Type) bool) stream.Filter {
+// decoded, and over those that another role alone is to handle once more. One that names
+// no type must be looked into.
+func (in intake) filter(wants func(order.Type) bool) stream.Filter {
 	return func(r stream.Record) bool {
 		t := codecs.TypeIn(r.Header)
-		return t == "" || wants(t)
+		if t != "" && !wants(t) {
+			return false
+		}
+		to := r.Header(codecs.HeaderRedrive)
+		return to == nil || string(to) == in.role
 	}
 }
 

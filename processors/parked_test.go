@@ -87,7 +87,7 @@ func TestAHandlersFailureParksTheOrder(t *testing.T) {
 				l.Reason = ""
 				r := recordOf(poison)
 				differ(t, "the letter", codecs.Letter{
-					Role: role.role, Topic: codecs.StoreOrder, Offset: 1, Written: noon,
+					Role: role.role, Tries: 1, Parked: true, Topic: codecs.StoreOrder, Offset: 1, Written: noon,
 					Key: known, Value: r.value, Headers: r.headers,
 				}, l)
 

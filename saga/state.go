@@ -32,8 +32,10 @@ type State struct {
 	Arming int64
 
 	Words []Word
-	// Parked says why the saga no longer decides for this order; see order.Meta.
-	Parked string
+	// Parked says why the saga no longer decides for this order, and Waiting what for; see
+	// order.Meta.
+	Parked  string
+	Waiting order.Waiting
 }
 
 // Effectiveness says what is known of a step's effect on the world.
