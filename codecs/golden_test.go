@@ -230,6 +230,7 @@ func TestRowsOnTheWire(t *testing.T) {
 		"row_parked":              unlisted(order.Park(fold(happy(nil)[:1]...), id, "", "panic: <nil>\n\tin the fold")),
 		"row_parked_at_its_first": unlisted(order.Park(order.Row{}, id, "", "too much")),
 		"row_waiting":             order.Park(order.Park(fold(happy(nil)[:1]...), id, "store.order/3/17", "no"), id, "store.order/3/21", "no"),
+		"row_discarded":           order.Discard(order.Park(fold(happy(nil)[:1]...), id, "store.order/3/17", "no"), "store.order/3/17", 18),
 	} {
 		t.Run(file, func(t *testing.T) {
 			value, err := codecs.Row{}.Encode(row)

@@ -85,6 +85,7 @@ func full() saga.State {
 		Words:    []saga.Word{{Cause: "c", Type: order.OrderScheduled, Status: order.StatusScheduled, Reason: "why", StartAt: at(4)}, {Cause: "silent"}},
 		Parked:   "panic",
 		Waiting:  order.Waiting{"store.order/3/17"},
+		Past:     17,
 	}
 }
 

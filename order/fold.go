@@ -31,6 +31,9 @@ type Meta struct {
 	// made it fail, and those behind it must not overtake. Empty: not parked.
 	Parked  string
 	Waiting Waiting // the letters that these events became
+	// Past is the offset behind the latest of the order's records that was discarded; 0 for
+	// none. What lies before it in the log has been seen to, however often it comes.
+	Past    int64
 	History []Entry
 }
 

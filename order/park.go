@@ -59,6 +59,14 @@ func Park(r Row, orderID, letter, reason string) Row {
 	return r
 }
 
+// Discard is Unpark for a letter whose record lay before an offset of the log, and is never
+// to be handled; 0 if it lay elsewhere.
+func Discard(r Row, letter string, past int64) Row {
+	r = Unpark(r, letter)
+	r.Meta.Past = max(r.Meta.Past, past)
+	return r
+}
+
 // Unpark has a letter wait no more. With the last one the row is parked no more.
 func Unpark(r Row, letter string) Row {
 	r.Meta.Waiting = r.Meta.Waiting.Without(letter)

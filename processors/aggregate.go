@@ -53,8 +53,10 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 		a.letterOf(l, err).Emit(ctx)
 		return
 	}
-	first := row.Meta.Waiting.First() == l.Place()
+	first := isFirst(row.Meta.Waiting, l)
 	switch {
+	case l.Offset < row.Meta.Past && !row.Holds(e.ID) && !row.Meta.Waiting.Holds(l.Place()):
+		ctx.SetValue(row) // it was discarded, and comes again
 	case row.Meta.Parked != "" && !row.Holds(e.ID) && !first:
 		a.park(ctx, l, row, behindFold(row))
 	case a.foldInto(ctx, l, row, e) && first: // it has come again, and what it failed at is mended
@@ -66,7 +68,7 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 // is folded.
 func (a aggregate) foldInto(ctx goka.Context, l codecs.Letter, row order.Row, e order.Event) bool {
 	before := row
-	if row.Meta.Waiting.First() == l.Place() {
+	if isFirst(row.Meta.Waiting, l) {
 		before = order.Unpark(row, l.Place())
 	}
 	next, encoded, err := a.next(before, e)
@@ -107,7 +109,7 @@ func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
 	}
 	row, err := stored[order.Row](ctx)
 	if err != nil {
-		a.letterOf(r.Letter, err).Emit(ctx)
+		a.stays(ctx, a.letterOf(r.Letter, err), r)
 		return
 	}
 	e, unreadable := codecs.Read(r.Key, r.Value, r.Headers, r.Written)
@@ -120,9 +122,10 @@ func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
 		}
 		resolved(r, as, a.now()).Emit(ctx)
 	case row.Meta.Waiting.First() != r.Place():
-		a.park(ctx, r.Letter, row, behindFold(row))
+		a.stays(ctx, a.untried(r.Letter, behindFold(row)), r)
+		ctx.SetValue(row)
 	case r.Discard:
-		ctx.SetValue(order.Unpark(row, r.Place()))
+		ctx.SetValue(order.Discard(row, r.Place(), past(r)))
 		resolved(r, codecs.Discarded, a.now()).Emit(ctx)
 	case unreadable != nil:
 		r.Tries++

@@ -41,6 +41,29 @@ func resolved(r codecs.Redrive, as codecs.Resolution, at time.Time) stream.Emiss
 	return stream.Emission{Topic: codecs.DeadletterOrder, Key: l.Key, Headers: codecs.HeadersOfLetter(l)}
 }
 
+// isFirst reports whether a letter is the one whose turn it is. Hardly any order has one.
+func isFirst(waiting order.Waiting, l codecs.Letter) bool {
+	first := waiting.First()
+	return first != "" && first == l.Place()
+}
+
+// past is the offset behind a record that is discarded; 0 if it lay elsewhere than in the
+// log.
+func past(r codecs.Redrive) int64 {
+	if r.Topic != codecs.StoreOrder {
+		return 0
+	}
+	return r.Offset + 1
+}
+
+// stays writes a letter anew that cannot be seen to yet. What asks to discard one has
+// none of its bytes, so that one stays as it is.
+func (in intake) stays(ctx goka.Context, letter stream.Emission, r codecs.Redrive) {
+	if !r.Discard {
+		letter.Emit(ctx)
+	}
+}
+
 // maxWaitingValue is more than the letters that wait add to a table's value, in bytes,
 // and why they do. It is kept free in each record, so that an order can always be parked.
 const maxWaitingValue = 52 << 10

@@ -111,24 +111,38 @@ func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 		s.letterOf(l, err).Emit(ctx)
 		return
 	}
-	first := state.Waiting.First() == l.Place()
-	if state.Parked == "" || first {
+	_, timed := in.(saga.DeadlinePassed)
+	first := isFirst(state.Waiting, l)
+	switch {
+	case !first && comesAgain(l, state):
+		ctx.SetValue(state)
+		s.oweAgain(ctx, state, in)
+	case state.Parked == "" || first:
 		if s.decideOn(ctx, l, state, in) && first { // it has come again, and what it failed at is mended
 			resolved(codecs.Redrive{Letter: l}, codecs.Redriven, s.config.now()).Emit(ctx)
 		}
-		return
+	case timed: // it fires again once the order is decided for again
+	default:
+		s.park(ctx, l, state, behindDecision(state))
 	}
-	if _, timed := in.(saga.DeadlinePassed); timed {
-		return // it fires again once the order is decided for again
+}
+
+// comesAgain reports whether a record lies before one of which the state says that it has
+// been heard, and does not itself wait.
+func comesAgain(l codecs.Letter, state saga.State) bool {
+	if l.Topic != codecs.StoreOrder || state.Past == 0 && state.Parked == "" || state.Waiting.Holds(l.Place()) {
+		return false
 	}
-	s.park(ctx, l, state, behindDecision(state))
+	first, ok := codecs.LetterNamed(l.Role + "/" + state.Waiting.First())
+	return l.Offset < state.Past ||
+		ok && first.Topic == l.Topic && first.Partition == l.Partition && l.Offset < first.Offset
 }
 
 // decideOn decides on an input, or has it wait as a letter. It reports whether it is
 // decided on.
 func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.State, in saga.Input) bool {
 	before, unparks := state, false
-	if state.Waiting.First() == l.Place() {
+	if isFirst(state.Waiting, l) {
 		before = state.Unpark(l.Place())
 		unparks = before.Parked == ""
 	}
@@ -188,11 +202,12 @@ func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	case r.Discard && !r.Parked:
 		resolved(r, codecs.Discarded, s.config.now()).Emit(ctx) // nothing waits for it
 	case err != nil:
-		s.letterOf(r.Letter, err).Emit(ctx)
+		s.stays(ctx, s.letterOf(r.Letter, err), r)
 	case unreadable != nil && !r.Parked: // anyone can write such
 		s.letterOf(r.Letter, unreadable).Emit(ctx)
 	case r.Parked && !state.Waiting.Holds(place):
 		s.again(ctx, r, state, in)
+	case r.Discard && state.Waiting.First() != place: // it stays as it is
 	case state.Parked != "" && state.Waiting.First() != place:
 		s.park(ctx, r.Letter, state, behindDecision(state))
 	case r.Discard:
@@ -223,7 +238,7 @@ func (s orchestrator) inputOf(r codecs.Redrive) (saga.Input, error) {
 
 // discard goes past the first letter.
 func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.State) {
-	state = state.Unpark(r.Place())
+	state = state.Discard(r.Place(), past(r))
 	if state.Parked == "" {
 		state = state.TellUnparked(unparking(r.Letter))
 	}
@@ -233,21 +248,27 @@ func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.Sta
 }
 
 // again is for a letter that is seen to: what was owed for that may have died before it
-// was said. An input that was decided on moves nothing; one that would was discarded.
+// was said. An input that was decided on moves nothing more; one that would was discarded.
 func (s orchestrator) again(ctx goka.Context, r codecs.Redrive, state saga.State, in saga.Input) {
 	ctx.SetValue(state)
-	as := codecs.Discarded
 	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
-	if in != nil && !r.Discard {
-		d, err := s.next(state, in, nil)
-		if err == nil && d.state.Revision == state.Revision {
-			as = codecs.Redriven
-			for _, owed := range d.owed {
-				owed.Emit(ctx)
-			}
-		}
+	as := codecs.Discarded
+	if in != nil && !r.Discard && s.oweAgain(ctx, state, in) {
+		as = codecs.Redriven
 	}
 	resolved(r, as, s.config.now()).Emit(ctx)
+}
+
+// oweAgain emits what is owed for an input that was decided on, and reports whether it was.
+func (s orchestrator) oweAgain(ctx goka.Context, state saga.State, in saga.Input) bool {
+	d, err := s.next(state, in, nil)
+	if err != nil || d.state.Revision != state.Revision {
+		return false
+	}
+	for _, owed := range d.owed {
+		owed.Emit(ctx)
+	}
+	return true
 }
 
 func (s orchestrator) emit(ctx goka.Context, effects []saga.Effect) {

@@ -29,6 +29,13 @@ func (s State) Unpark(letter string) State {
 	return s
 }
 
+// Discard is Unpark for a letter that is never to be decided on, see [order.Discard].
+func (s State) Discard(letter string, past int64) State {
+	s = s.Unpark(letter)
+	s.Past = max(s.Past, past)
+	return s
+}
+
 // TellUnparked has the saga say where an order stands that was said to be stuck because
 // it was parked. The cause owes it for ever, see [State.Owed].
 func (s State) TellUnparked(cause string) State {
