@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -25,10 +25,10 @@ type Letters interface {
 	// from the first after one, at most so many, and after which there are more; empty
 	// for none. Those of an order and a role stand in their turn.
 	List(orderID, role, after string, limit int) (letters []codecs.Letter, next string, err error)
-	// Get gives a letter without its bytes, and Read with them; an *order.Error NotFound if
-	// it is not open.
+	// Get gives a letter without its bytes; an *order.Error NotFound if it is not open.
 	Get(id string) (codecs.Letter, error)
-	Read(ctx context.Context, id string) (codecs.Letter, error)
+	// Read gives those of some letters that are open, with their bytes, by their ids.
+	Read(ctx context.Context, ids ...string) (map[string]codecs.Letter, error)
 	// Turns gives the ids of the letters of a role for which an order waits, in their turn.
 	Turns(orderID, role string) []string
 	// Watch gives what next becomes of a letter after the call: it is resolved, or its role
@@ -106,9 +106,13 @@ func (e *edge) letter(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, err := e.readLetter(r.Context(), id)
+	found, err := e.readLetters(r.Context(), id)
 	if err != nil {
 		return err
+	}
+	l, ok := found[id]
+	if !ok {
+		return notOpen()
 	}
 	answer := struct {
 		deadletter
@@ -132,12 +136,16 @@ func (e *edge) letter(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (e *edge) readLetter(ctx context.Context, id string) (l codecs.Letter, err error) {
+func (e *edge) readLetters(ctx context.Context, ids ...string) (found map[string]codecs.Letter, err error) {
 	err = reading(ctx, func(ctx context.Context) error {
-		l, err = e.Letters.Read(ctx, id)
+		found, err = e.Letters.Read(ctx, ids...)
 		return err
 	})
-	return l, err
+	return found, err
+}
+
+func notOpen() error {
+	return &order.Error{Kind: order.NotFound, Detail: "no dead letter of this id is open: it was redriven or discarded, or never was one"}
 }
 
 // resolution is what a client asks for, of one letter or of several.
@@ -189,8 +197,9 @@ func (e *edge) redrive(w http.ResponseWriter, r *http.Request) error {
 	defer leave()
 	ctx, cancel := acting(r)
 	defer cancel()
-	if err := e.resolve(ctx, id, c, nil); err != nil {
-		return err
+	outcome := map[string]error{}
+	if e.resolveSome(ctx, c, []string{id}, nil, outcome); outcome[id] != nil {
+		return outcome[id]
 	}
 	answer := struct {
 		ID       string            `json:"id"`
@@ -226,31 +235,27 @@ func failedAgain(l codecs.Letter) error {
 	return &order.Error{Kind: order.Conflict, Detail: "the letter stays: " + reason}
 }
 
-// resolve writes to the log what is to become of a letter, unless it is known already
-// that it has to wait for others, but those that were before it in the same request. Its
-// role has the last word.
-func (e *edge) resolve(ctx context.Context, id string, c resolution, before []string) error {
-	r := codecs.Redrive{Discard: c.discard, Actor: c.actor}
-	var err error
-	if c.discard {
-		r.Letter, err = e.Letters.Get(id)
-	} else {
-		r.Letter, err = e.readLetter(ctx, id)
-	}
-	if err != nil {
-		return err
-	}
-	if err := e.inTurn(r.Letter, before); err != nil {
-		return err
-	}
-	if !c.discard {
-		if err := codecs.Redrivable(r.Letter); err != nil {
-			return &order.Error{Kind: order.Conflict, Detail: fmt.Sprintf("no role would take the record, it can only be discarded: %v", err)}
-		}
-	}
+// prepared is what is to be written for a letter, unless it is known already that it has
+// to wait for others, but those that were before it in the same request. Its role has the
+// last word.
+func (e *edge) prepared(l codecs.Letter, c resolution, before []string) (r codecs.Redrive, err error) {
+	r = codecs.Redrive{Letter: l, Discard: c.discard, Actor: c.actor}
 	r.Reason = c.reason
-	log := e.Health.Logger.With(slog.String("letter", id), slog.String("order", r.Key), slog.Bool("discard", c.discard),
-		slog.String("actor", c.actor), slog.String("reason", c.reason))
+	if err := e.inTurn(l, before); err != nil {
+		return r, err
+	}
+	if err := codecs.Redrivable(l); err != nil && !c.discard {
+		return r, &order.Error{Kind: order.Conflict, Detail: fmt.Sprintf("no role would take the record, it can only be discarded: %v", err)}
+	}
+	if c.discard {
+		r.Value, r.Headers = nil, nil
+	}
+	return r, nil
+}
+
+func (e *edge) write(ctx context.Context, r codecs.Redrive) error {
+	log := e.Health.Logger.With(slog.String("letter", r.ID()), slog.String("order", r.Key), slog.Bool("discard", r.Discard),
+		slog.String("actor", r.Actor), slog.String("reason", r.Reason))
 	if err := e.Redrive(ctx, r); err != nil {
 		log.Error("the log has not acknowledged the redrive of a dead letter", slog.Any("error", err))
 		return &order.Error{
@@ -289,9 +294,18 @@ func (e *edge) redriveMany(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	results := e.resolveAll(r, c, ids)
+	ctx, cancel := waiting(r, c.wait)
+	defer cancel()
+	results := e.resolveAll(ctx, r, c, ids)
 	if c.wait > 0 {
 		w.Header().Set("Preference-Applied", applied(c.wait))
+	}
+	// What came behind while the client waits is meant as well.
+	for all["filter"] != nil && next == "" && len(ids) > 0 && len(results) < maxBulk && ctx.Err() == nil && allOK(results) {
+		if ids, next, err = e.lettersMeant(all); err != nil {
+			return err
+		}
+		results = append(results, e.resolveAll(ctx, r, c, ids)...)
 	}
 	answer, err := json.Marshal(struct {
 		Results []result `json:"results"`
@@ -303,6 +317,10 @@ func (e *edge) redriveMany(w http.ResponseWriter, r *http.Request) error {
 	}
 	send(w, http.StatusOK, "application/json", answer)
 	return nil
+}
+
+func allOK(results []result) bool {
+	return !slices.ContainsFunc(results, func(one result) bool { return one.Status != http.StatusOK })
 }
 
 // lettersMeant finds which letters a body means.
@@ -361,77 +379,100 @@ func letterIDsIn(raw json.RawMessage) ([]string, error) {
 // resolveAll sees to letters within the time that the log has for one, and if the client
 // waits tells what became of them. Those that have their turn are taken in it, whatever
 // order the client gave them in.
-func (e *edge) resolveAll(r *http.Request, c resolution, ids []string) []result {
+func (e *edge) resolveAll(wait context.Context, r *http.Request, c resolution, ids []string) []result {
 	ctx, cancel := acting(r)
 	defer cancel()
-	results, watches := make([]result, len(ids)), make([]func(context.Context) (codecs.Letter, error), len(ids))
-	at := make(map[string]int, len(ids))
+	watches := make([]func(context.Context) (codecs.Letter, error), len(ids))
 	for i, id := range ids {
-		at[id] = i
-		if c.wait > 0 {
-			next, leave := e.Letters.Watch(id)
-			defer leave()
-			watches[i] = next
-		}
+		next, leave := e.Letters.Watch(id)
+		defer leave()
+		watches[i] = next
 	}
-	var all sync.WaitGroup
-	room := make(chan struct{}, bulkWidth)
-	for _, inTurn := range e.sequences(ids) {
-		room <- struct{}{}
-		all.Go(func() {
-			defer func() { <-room }()
-			var before []string
-			for _, id := range inTurn {
-				err := ctx.Err()
-				if err != nil {
-					err = &order.Error{Kind: order.Unavailable, Detail: "the time was over before the letter's turn came"}
-				} else if err = e.resolve(ctx, id, c, before); err == nil {
-					before = append(before, id)
-				}
-				results[at[id]] = e.resultOf(r, pathID(id), "", http.StatusAccepted, err)
-			}
-		})
+	outcome, before := make(map[string]error, len(ids)), make([]string, 0, len(ids))
+	for some := range slices.Chunk(e.inSequence(ids), maxRead) {
+		before = e.resolveSome(ctx, c, some, before, outcome)
 	}
-	all.Wait()
+	results := make([]result, len(ids))
+	for i, id := range ids {
+		results[i] = e.resultOf(r, pathID(id), "", http.StatusAccepted, outcome[id])
+	}
 	if c.wait > 0 {
-		e.awaitLetters(r, c.wait, results, watches)
+		e.awaitLetters(wait, r, results, watches)
 	}
 	return results
 }
 
-// sequences parts letters into those that go one after the other, each in its turn.
-func (e *edge) sequences(ids []string) [][]string {
-	type whose struct{ order, role string }
-	of, place, order := map[whose][]string{}, map[string]int{}, []whose{}
-	for _, id := range ids {
-		key := whose{role: id} // alone
-		if l, err := e.Letters.Get(id); err == nil {
-			key = whose{l.Key, l.Role}
-		}
-		if of[key] == nil {
-			order = append(order, key)
-			for i, one := range e.Letters.Turns(key.order, key.role) {
-				place[one] = i + 1
+// maxRead bounds how many letters are in memory at once, for a request.
+const maxRead = 16
+
+// resolveSome sees to letters one after the other. They are written close together, as
+// what the first leads to comes behind those that wait, and would wait as well.
+func (e *edge) resolveSome(ctx context.Context, c resolution, ids, before []string, outcome map[string]error) []string {
+	found, err := map[string]codecs.Letter{}, error(nil)
+	if c.discard {
+		for _, id := range ids {
+			if l, gone := e.Letters.Get(id); gone == nil {
+				found[id] = l
 			}
 		}
-		of[key] = append(of[key], id)
+	} else {
+		found, err = e.readLetters(ctx, ids...)
 	}
-	all := make([][]string, len(order))
-	for i, key := range order {
-		slices.SortStableFunc(of[key], func(a, b string) int { return place[a] - place[b] })
-		all[i] = of[key]
+	for _, id := range ids {
+		l, ok := found[id]
+		var one codecs.Redrive
+		switch {
+		case ctx.Err() != nil:
+			outcome[id] = &order.Error{Kind: order.Unavailable, Detail: "the time was over before the letter's turn came"}
+			continue
+		case err != nil:
+			outcome[id] = err
+			continue
+		case !ok:
+			outcome[id] = notOpen()
+			continue
+		}
+		if one, outcome[id] = e.prepared(l, c, before); outcome[id] != nil {
+			continue
+		}
+		if outcome[id] = e.write(ctx, one); outcome[id] == nil {
+			before = append(before, id)
+		}
 	}
-	return all
+	return before
 }
 
-func (e *edge) awaitLetters(r *http.Request, wait time.Duration, results []result, watches []func(context.Context) (codecs.Letter, error)) {
-	ctx, cancel := waiting(r, wait)
-	defer cancel()
+// inSequence sorts letters so that those of an order and a role stand in their turn.
+func (e *edge) inSequence(ids []string) []string {
+	type whose struct{ order, role string }
+	group, place := map[string]int{}, map[string]int{}
+	first := map[whose]int{}
+	for i, id := range ids {
+		group[id] = i
+		l, err := e.Letters.Get(id)
+		if err != nil || !l.Parked {
+			continue
+		}
+		key := whose{l.Key, l.Role}
+		if _, known := first[key]; !known {
+			first[key] = i
+			for n, one := range e.Letters.Turns(l.Key, l.Role) {
+				place[one] = n
+			}
+		}
+		group[id] = first[key]
+	}
+	return slices.SortedStableFunc(slices.Values(ids), func(a, b string) int {
+		return cmp.Or(cmp.Compare(group[a], group[b]), cmp.Compare(place[a], place[b]))
+	})
+}
+
+func (e *edge) awaitLetters(wait context.Context, r *http.Request, results []result, watches []func(context.Context) (codecs.Letter, error)) {
 	for i, one := range results {
 		if one.Status != http.StatusAccepted {
 			continue
 		}
-		l, err := watches[i](ctx)
+		l, err := watches[i](wait)
 		if err != nil {
 			break // the time is over; what is left stays accepted
 		}

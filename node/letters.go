@@ -11,8 +11,8 @@ import (
 
 // runLetters keeps the index of the open dead letters.
 func (n *Node) runLetters(ctx context.Context) {
-	n.letters = views.NewLetters(n.config.Logger, func(ctx context.Context, partition int32, offset int64) (stream.Read, error) {
-		return n.client.ReadAt(ctx, codecs.DeadletterOrder, partition, offset)
+	n.letters = views.NewLetters(n.config.Logger, func(ctx context.Context, places ...stream.Place) ([]stream.Read, error) {
+		return n.client.ReadAt(ctx, codecs.DeadletterOrder, places...)
 	})
 	run := n.client.PrepareReplay(n.letters.Replay())
 	n.running.Go(func() { run(ctx) })

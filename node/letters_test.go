@@ -24,6 +24,7 @@ import (
 // bug makes the fold or the decision fail at an event of one order until it is mended.
 type bug struct {
 	order  atomic.Pointer[string]
+	all    bool // of all orders
 	mended atomic.Bool
 	at     order.Type
 }
@@ -31,7 +32,7 @@ type bug struct {
 func (b *bug) of(id string) *bug { b.order.Store(&id); return b }
 
 func (b *bug) strikes(id string) {
-	if victim := b.order.Load(); victim != nil && *victim == id && !b.mended.Load() {
+	if victim := b.order.Load(); (b.all || victim != nil && *victim == id) && !b.mended.Load() {
 		panic("no such thing")
 	}
 }
@@ -180,5 +181,188 @@ func TestAnOrderWhoseFoldFailedIsWholeOnceItsLettersAreRedriven(t *testing.T) {
 	}
 }
 
-var _ sync.Mutex
-var _ = codecs.StoreOrder
+// settled are the statuses of an order's row and of the saga's state.
+func (w *world) settled(id string) (row, state order.Status) {
+	w.t.Helper()
+	for _, r := range w.records(codecs.SagaOrder) {
+		if string(r.Key) == id {
+			decoded, err := codecs.State{}.Decode(r.Value)
+			check(w.t, err)
+			state = decoded.(saga.State).Status
+		}
+	}
+	return w.tableRows()[id].Meta.Status, state
+}
+
+func TestAnOrderThatCouldNotBeDecidedOnGoesOnOnceItsLettersAreRedriven(t *testing.T) {
+	w := newWorld(t)
+	b := &bug{at: "ORDER_COMPLETED"}
+	r := w.start(local, b.inDecision).ready()
+	id := "ORD-B384F"
+	b.of(id)
+	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id)})
+	r.deadlettersOf(id, 1)
+	stuck, err := r.Rows().Await(w.context(), id, func(row order.Row) bool { return row.Meta.Status == order.StatusStuck })
+	check(t, err)
+	if last := stuck.Meta.History[len(stuck.Meta.History)-1]; last.Reason != "no longer decided for: panic: no such thing" {
+		t.Errorf("it is stuck for %q", last.Reason)
+	}
+	r.wantPost(http.StatusAccepted, "/command/"+id+"/pause", "")
+	letters := r.deadlettersOf(id, 2)
+	b.mended.Store(true)
+	// Many redrive at once, and in any order.
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			_, err := http.Post(r.url("/deadletters/redrive"), "application/json",
+				strings.NewReader(fmt.Sprintf(`{"ids":[%q,%q]}`, letters[1].ID, letters[0].ID)))
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	w.await("all to be redriven, also what came behind meanwhile", func() bool {
+		r.wantPost(http.StatusOK, "/deadletters/redrive", `{"filter":{"order":"`+id+`"}}`, "Prefer", "wait=60")
+		return len(r.deadletters("?order="+id)) == 0
+	})
+	row, err := r.Rows().Await(w.context(), id, func(row order.Row) bool { return row.Meta.Paused && row.Meta.Status != order.StatusStuck })
+	check(t, err)
+	if row.Meta.Status != order.StatusRunning || row.Meta.Shown() != order.StatusPaused {
+		t.Errorf("redriven up to the pause it is %s", row.Meta.Status)
+	}
+	r.wantPost(http.StatusAccepted, "/command/"+id+"/resume", "")
+	row = r.ended(id)
+	if row.Meta.Status != order.StatusCompleted || len(row.Outputs) != 3 {
+		t.Errorf("it has ended as %s: %v", row.Meta.Status, row.Events())
+	}
+	seen := map[string]bool{}
+	for _, e := range row.Meta.History {
+		if seen[e.ID] {
+			t.Errorf("%s stands twice", e.ID)
+		}
+		seen[e.ID] = true
+	}
+	w.await("row and state to agree", func() bool {
+		row, state := w.settled(id)
+		return row == state && row == order.StatusCompleted
+	})
+}
+
+func TestADiscardedEventIsPassedOver(t *testing.T) {
+	w := newWorld(t)
+	b := &bug{at: "PAYMENT_REQUESTED"}
+	r := w.start(local, b.inFold).ready()
+	id := "ORD-B384F"
+	b.of(id)
+	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id)})
+	letters := r.deadlettersOf(id, 4)
+	if said := r.wantPost(http.StatusConflict, "/deadletters/"+letters[1].ID+"/discard", ""); !strings.Contains(said, "goes first") {
+		t.Errorf("out of turn it says %s", said)
+	}
+	said := r.wantPost(http.StatusOK, "/deadletters/"+letters[0].ID+"/discard", `{"actor":"ann"}`, "Prefer", "wait=60")
+	if !strings.Contains(said, `"resolved":"discarded"`) {
+		t.Errorf("it says %s", said)
+	}
+	r.wantPost(http.StatusOK, "/deadletters/redrive", `{"filter":{"order":"`+id+`","role":"aggregate"}}`, "Prefer", "wait=60")
+	row := r.ended(id)
+	if want := slices.DeleteFunc(slices.Clone(happy), func(t order.Type) bool { return t == b.at }); !slices.Equal(row.Events(), want) {
+		t.Errorf("the row has %v, want %v", row.Events(), want)
+	}
+	r.deadlettersOf(id, 0)
+	if got := r.wantPost(http.StatusNotFound, "/deadletters/"+letters[0].ID+"/redrive", ""); !strings.Contains(got, "no dead letter of this id is open") {
+		t.Errorf("once more: %s", got)
+	}
+}
+
+func TestGarbageIsShownAsItIsAndCanOnlyBeDiscarded(t *testing.T) {
+	w := newWorld(t)
+	r := w.start(local).ready()
+	id := "ORD-B384F"
+	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: []byte("\xffgarbage"), Headers: []kgo.RecordHeader{{Key: "who", Value: []byte("a stranger")}}})
+	l := r.deadlettersOf(id, 1)[0]
+	if l.Parked || l.Role != "aggregate" || l.Topic != codecs.StoreOrder {
+		t.Errorf("it is %+v", l)
+	}
+	_, body := r.get("/deadletters/" + l.ID)
+	if !strings.Contains(body, `"valueBase64":"/2dhcmJhZ2U="`) || !strings.Contains(body, `"headers":{"who":"a stranger"}`) {
+		t.Errorf("it is shown as %s", body)
+	}
+	said := r.wantPost(http.StatusConflict, "/deadletters/"+l.ID+"/redrive", "", "Prefer", "wait=60")
+	if !strings.Contains(said, "the letter stays: ") {
+		t.Errorf("redriven it says %s", said)
+	}
+	r.stop()
+	r = w.start(local).ready()
+	if again := r.deadlettersOf(id, 1)[0]; again.ID != l.ID || again.Tries != 2 {
+		t.Errorf("after a restart it is %+v", again)
+	}
+	r.wantPost(http.StatusOK, "/deadletters/"+l.ID+"/discard", "", "Prefer", "wait=60")
+	r.deadlettersOf(id, 0)
+	if row, err := r.Rows().Get(w.context(), id); order.KindOf(err) != order.NotFound {
+		t.Errorf("there is now an order %+v, %v", row, err)
+	}
+}
+
+// A process is killed over and over while all that a bug has left is redriven.
+func TestARedriveIsWholeWheneverTheProcessIsKilled(t *testing.T) {
+	const n = 24
+	w := newWorld(t)
+	w.bug = true
+	dir := t.TempDir()
+	p := w.startProcess(dir)
+	<-p.ready
+	var ids []string
+	for range n {
+		id, err := placeAt("http://" + p.addr + "/command")
+		check(t, err)
+		ids = append(ids, id)
+	}
+	open := func(p *process) (n int) {
+		after := ""
+		for {
+			answer, err := http.Get("http://" + p.addr + "/deadletters?limit=500&after=" + after)
+			check(t, err)
+			var page struct {
+				Letters []shown
+				Next    string
+			}
+			err = json.NewDecoder(answer.Body).Decode(&page)
+			check(t, errors.Join(err, answer.Body.Close()))
+			n += len(page.Letters)
+			if after = page.Next; after == "" {
+				return n
+			}
+		}
+	}
+	// The fold fails at the second event, and three more come behind it: the saga fails at
+	// the fourth, and says that the order is stuck.
+	w.await("all letters", func() bool { return open(p) == 5*n })
+	p.kill(t)
+	w.bug = false
+	for left := 5 * n; left > 0; {
+		p = w.startProcess(dir)
+		<-p.ready
+		before := open(p)
+		for _, role := range []string{"aggregate", "saga"} {
+			answer, err := http.Post("http://"+p.addr+"/deadletters/redrive", "application/json", strings.NewReader(`{"filter":{"role":"`+role+`"}}`))
+			check(t, err)
+			check(t, answer.Body.Close())
+		}
+		w.await("some to be redriven", func() bool { left = open(p); return left < before || left == 0 })
+		if left > 0 {
+			p.kill(t)
+		}
+	}
+	reading := w.start(func(c *Config) { c.Query, c.Roles = QueryLocal, []string{RoleEdge} }).ready()
+	for _, id := range ids {
+		row := reading.ended(id)
+		if row.Meta.Status != order.StatusCompleted || len(row.Outputs) != 3 || row.Meta.Parked != "" {
+			t.Errorf("%s is %s after %v", id, row.Meta.Status, row.Events())
+		}
+		events := slices.DeleteFunc(row.Events(), func(t order.Type) bool { return t == order.OrderStuck || t == order.OrderUnparked })
+		if !slices.Equal(events, happy) {
+			t.Errorf("%s has %v", id, row.Events())
+		}
+	}
+}

@@ -199,13 +199,13 @@ func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	state, err := stored[saga.State](ctx)
 	in, unreadable := s.inputOf(r)
 	switch place := r.Place(); {
-	case r.Discard && !r.Parked:
+	case r.Discard && !r.Parked && !state.Waiting.Holds(place):
 		resolved(r, codecs.Discarded, s.config.now()).Emit(ctx) // nothing waits for it
 	case err != nil:
 		s.stays(ctx, s.letterOf(r.Letter, err), r)
 	case unreadable != nil && !r.Parked: // anyone can write such
 		s.letterOf(r.Letter, unreadable).Emit(ctx)
-	case r.Parked && !state.Waiting.Holds(place):
+	case r.Parked && !state.Waiting.Holds(place): // seen to before
 		s.again(ctx, r, state, in)
 	case r.Discard && state.Waiting.First() != place: // it stays as it is
 	case state.Parked != "" && state.Waiting.First() != place:

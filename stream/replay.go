@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -113,6 +114,7 @@ func (c *Client) newReader(topic string, from map[int32]kgo.Offset) (*kgo.Client
 		kgo.SeedBrokers(c.config.Brokers...),
 		kgo.ClientID(c.config.ClientID),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // who reads on elsewhere does not know what it has missed
 		kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.FetchMaxBytes(maxFetch),
 		kgo.MetadataMinAge(250*time.Millisecond),
@@ -139,23 +141,67 @@ func readOf(r *kgo.Record) Read {
 	return one
 }
 
-// ReadAt gives the record of a place; an error once ctx has ended, as there is none yet.
-func (c *Client) ReadAt(ctx context.Context, topic string, partition int32, offset int64) (Read, error) {
-	client, err := c.newReader(topic, map[int32]kgo.Offset{partition: kgo.NewOffset().At(offset)})
+// Place is where a record of a topic lies.
+type Place struct {
+	Partition int32
+	Offset    int64
+}
+
+// maxBetween is how many records a reader reads on through to the next that is wanted,
+// rather than to ask for that.
+const maxBetween = 1000
+
+// ReadAt gives the records of places, in any order. All must be there; it waits for one
+// that is yet to come.
+func (c *Client) ReadAt(ctx context.Context, topic string, places ...Place) ([]Read, error) {
+	wanted := map[int32][]int64{}
+	for _, p := range places {
+		wanted[p.Partition] = append(wanted[p.Partition], p.Offset)
+	}
+	from := map[int32]kgo.Offset{}
+	for partition, offsets := range wanted {
+		slices.Sort(offsets)
+		wanted[partition] = slices.Compact(offsets)
+		from[partition] = kgo.NewOffset().At(offsets[0])
+	}
+	client, err := c.newReader(topic, from)
 	if err != nil {
-		return Read{}, err
+		return nil, err
 	}
 	defer client.Close()
-	for {
-		fetches := client.PollRecords(ctx, 1)
+	var found []Read
+	for len(wanted) > 0 {
+		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			return Read{}, fmt.Errorf("stream: reading %s/%d/%d: %w", topic, partition, offset, err)
+			return nil, fmt.Errorf("stream: reading %s at places: %w", topic, err)
 		}
+		at := map[int32]int64{}
 		for _, one := range fetches.Records() {
-			if one.Offset != offset {
-				return Read{}, fmt.Errorf("stream: %s/%d/%d is gone; the next is %d", topic, partition, offset, one.Offset)
+			left := wanted[one.Partition]
+			if len(left) == 0 {
+				continue
 			}
-			return readOf(one), nil
+			at[one.Partition] = one.Offset
+			switch {
+			case one.Offset > left[0]:
+				return nil, fmt.Errorf("stream: %s/%d/%d is gone", topic, one.Partition, left[0])
+			case one.Offset < left[0]:
+				continue
+			}
+			found = append(found, readOf(one))
+			if wanted[one.Partition] = left[1:]; len(left) == 1 {
+				delete(wanted, one.Partition)
+			}
+		}
+		jumps := map[int32]kgo.EpochOffset{}
+		for partition, offset := range at {
+			if left := wanted[partition]; len(left) > 0 && left[0] > offset+maxBetween {
+				jumps[partition] = kgo.EpochOffset{Epoch: -1, Offset: left[0]}
+			}
+		}
+		if len(jumps) > 0 {
+			client.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: jumps})
 		}
 	}
+	return found, nil
 }

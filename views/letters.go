@@ -24,7 +24,7 @@ const RoleLetters = "letters"
 // each process. What is kept of a letter is where it lies and what a list shows, some
 // 250 bytes; of one that is resolved, nothing.
 type Letters struct {
-	fetch func(ctx context.Context, partition int32, offset int64) (stream.Read, error)
+	fetch func(ctx context.Context, places ...stream.Place) ([]stream.Read, error)
 	log   *slog.Logger
 
 	mu       sync.RWMutex
@@ -76,9 +76,9 @@ func (o *open) letter() codecs.Letter {
 	}
 }
 
-// NewLetters makes an index, which answers once its Replay runs. fetch reads a record of
-// deadletter.order.
-func NewLetters(log *slog.Logger, fetch func(ctx context.Context, partition int32, offset int64) (stream.Read, error)) *Letters {
+// NewLetters makes an index, which answers once its Replay runs. fetch reads records
+// of deadletter.order.
+func NewLetters(log *slog.Logger, fetch func(ctx context.Context, places ...stream.Place) ([]stream.Read, error)) *Letters {
 	return &Letters{fetch: fetch, log: log, watchers: map[string]map[chan codecs.Letter]bool{}}
 }
 
@@ -268,21 +268,34 @@ func (x *Letters) Turns(orderID, role string) (ids []string) {
 	return ids
 }
 
-// Read gives an open letter with all there is of it.
-func (x *Letters) Read(ctx context.Context, id string) (codecs.Letter, error) {
-	o, err := x.find(id)
+// Read gives those of some letters that are open, with all there is of them, by their
+// ids.
+func (x *Letters) Read(ctx context.Context, ids ...string) (map[string]codecs.Letter, error) {
+	var places []stream.Place
+	for _, id := range ids {
+		switch o, err := x.find(id); {
+		case err == nil:
+			places = append(places, stream.Place{Partition: o.partition, Offset: o.at})
+		case order.KindOf(err) != order.NotFound:
+			return nil, err
+		}
+	}
+	if len(places) == 0 {
+		return nil, nil
+	}
+	records, err := x.fetch(ctx, places...)
 	if err != nil {
-		return codecs.Letter{}, err
+		return nil, fmt.Errorf("views: reading letters: %w", err)
 	}
-	r, err := x.fetch(ctx, o.partition, o.at)
-	if err != nil {
-		return codecs.Letter{}, fmt.Errorf("views: reading the letter %s: %w", id, err)
+	found := make(map[string]codecs.Letter, len(records))
+	for _, r := range records {
+		l, err := codecs.LetterOf(r.Key, r.Value, r.Headers)
+		if err != nil {
+			return nil, fmt.Errorf("views: reading the letter at %d/%d: %w", r.Partition, r.Offset, err)
+		}
+		found[l.ID()] = l
 	}
-	l, err := codecs.LetterOf(r.Key, r.Value, r.Headers)
-	if err == nil && l.ID() != id {
-		err = fmt.Errorf("views: the letter %s is now another", id)
-	}
-	return l, err
+	return found, nil
 }
 
 // Watch gives what next becomes of a letter after this call, without its bytes: that it is
