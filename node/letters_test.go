@@ -344,12 +344,15 @@ func TestARedriveIsWholeWheneverTheProcessIsKilled(t *testing.T) {
 		p = w.startProcess(dir)
 		<-p.ready
 		before := open(p)
-		for _, role := range []string{"aggregate", "saga"} {
-			answer, err := http.Post("http://"+p.addr+"/deadletters/redrive", "application/json", strings.NewReader(`{"filter":{"role":"`+role+`"}}`))
-			check(t, err)
-			check(t, answer.Body.Close())
-		}
-		w.await("some to be redriven", func() bool { left = open(p); return left < before || left == 0 })
+		w.await("some to be redriven", func() bool {
+			for _, role := range []string{"aggregate", "saga"} {
+				answer, err := http.Post("http://"+p.addr+"/deadletters/redrive", "application/json", strings.NewReader(`{"filter":{"role":"`+role+`"}}`))
+				check(t, err)
+				check(t, answer.Body.Close())
+			}
+			left = open(p)
+			return left < before || left == 0
+		})
 		if left > 0 {
 			p.kill(t)
 		}

@@ -35,11 +35,6 @@ type parked struct {
 	*shell
 	mended *bool
 	wait   []codecs.Letter
-	start  func() stream.Processor
-}
-
-func (p *parked) crash() *parked {
-	return &parked{p.shell.crash(p.start()), p.mended, p.wait, p.start}
 }
 
 // bugAt gives a role with a bug at an event, in whatever state it is.
@@ -65,8 +60,7 @@ func park(t *testing.T, role string, log ...order.Event) *parked {
 	t.Helper()
 	p := &parked{mended: new(bool)}
 	poison := completion(known, order.Detail).ID
-	p.start = func() stream.Processor { return bugAt(role, poison, p.mended) }
-	p.shell = start(t, p.start())
+	p.shell = start(t, bugAt(role, poison, p.mended))
 	for _, e := range log {
 		p.wait = append(p.wait, p.hear(e).letters...)
 	}
