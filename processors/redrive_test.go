@@ -138,6 +138,20 @@ func TestARedriveIsForOneRole(t *testing.T) {
 	}
 }
 
+func TestAFilterDropsWhatAnotherRoleIsToHandleOnceMore(t *testing.T) {
+	in := intake{role: "payment"}
+	for to, want := range map[string]bool{"": true, "payment": true, "saga": false, "pay": false} {
+		h := codecs.HeadersOf(request(known, order.Payment))
+		if to != "" {
+			h[codecs.HeaderRedrive] = []byte(to)
+		}
+		got := in.hears(hearing(order.Payment).wants, func(name string) []byte { return h[name] })
+		if got != want {
+			t.Errorf("one for %q is heard: %v, want %v", to, got, want)
+		}
+	}
+}
+
 func TestARedriveThatNamesNoLetterIsALetter(t *testing.T) {
 	for _, p := range []stream.Processor{Aggregate(config(), order.Fold), Saga(config(), saga.Default(), saga.Decide)} {
 		t.Run(p.Role, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,10 +88,11 @@ func TestAReplayThatCannotGoOnBeginsAnew(t *testing.T) {
 	w.append(topic, 0, "a", "1")
 	p, told := w.replay(topic)
 	check(t, p.running(w.context()))
-	w.fake.ControlKey(int16(kmsg.Fetch), func(q kmsg.Request) (kmsg.Response, error, bool) { // once
+	var failed atomic.Bool
+	w.fake.ControlKey(int16(kmsg.Fetch), func(q kmsg.Request) (kmsg.Response, error, bool) {
+		w.fake.KeepControl()
 		fetch := q.(*kmsg.FetchRequest)
-		if len(fetch.Topics) == 0 {
-			w.fake.KeepControl()
+		if len(fetch.Topics) == 0 || failed.Swap(true) { // it goes on with a session, or has failed once
 			return nil, nil, false
 		}
 		answer := fetch.ResponseKind().(*kmsg.FetchResponse)
@@ -107,11 +109,12 @@ func TestAReplayThatCannotGoOnBeginsAnew(t *testing.T) {
 		return answer, nil, true
 	})
 	w.append(topic, 0, "a", "2")
-	want := []string{"begin", "0/0 a=1 x", "caught up", "begin", "0/0 a=1 x", "0/1 a=2 x", "caught up"}
-	w.await("another life", func() bool { return len(told.get()) >= len(want) })
-	if all := told.get(); !slices.Equal(all, want) {
-		t.Errorf("told: %q", all)
-	}
+	// What the first life was told before it failed is a matter of luck.
+	want := []string{"begin", "0/0 a=1 x", "0/1 a=2 x", "caught up"}
+	w.await("another life", func() bool {
+		all := told.get()
+		return failed.Load() && len(all) > len(want) && slices.Equal(all[len(all)-len(want):], want)
+	})
 }
 
 func TestAReplayGoesOnAfterABrokersAbsence(t *testing.T) {
@@ -139,7 +142,7 @@ func TestRecordsAreReadByTheirPlaces(t *testing.T) {
 	for i := range 3 * maxBetween {
 		for p := range int32(2) {
 			batch = append(batch, &kgo.Record{
-				Topic: topic, Partition: p, Key: []byte("a"), Value: fmt.Append(nil, i), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("x")}},
+				Topic: topic, Partition: p, Key: []byte("a"), Value: fmt.Appendf(nil, "%-4096d", i), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("x")}},
 			})
 		}
 	}
@@ -155,7 +158,7 @@ func TestRecordsAreReadByTheirPlaces(t *testing.T) {
 	t.Logf("it took %v", time.Since(began))
 	at := map[Place]bool{}
 	for _, r := range found {
-		if r.Key != "a" || string(r.Value) != fmt.Sprint(r.Offset) || string(r.Headers["h"]) != "x" {
+		if r.Key != "a" || strings.TrimSpace(string(r.Value)) != fmt.Sprint(r.Offset) || string(r.Headers["h"]) != "x" {
 			t.Errorf("found is %+v", r)
 		}
 		at[Place{r.Partition, r.Offset}] = true
