@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/saga"
 	"simplecqrs/telemetry"
@@ -45,6 +46,10 @@ type Config struct {
 	Log        Log
 	// Sources looks for an order where it is kept; see [Record] for the log's.
 	Sources func(context.Context, order.Row) (Sources, error)
+	Letters Letters
+	// Redrive writes a record to the log by which a role is to see to a letter, and returns
+	// once it is acknowledged.
+	Redrive func(ctx context.Context, r codecs.Redrive) error
 	Health  Health
 }
 
@@ -88,6 +93,10 @@ func New(c Config) http.Handler {
 	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/stream", e.followOrder, http.MethodGet)
+	r.handle("/deadletters", e.letters, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters/"+anyResolution, e.redriveMany, http.MethodPost) // no letter's id is one
+	r.handle("/deadletters/{id}", e.letter, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters/{id}/"+anyResolution, e.redrive, http.MethodPost)
 	return r
 }
 

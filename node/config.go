@@ -58,6 +58,9 @@ type Config struct {
 	Tracing  trace.TracerProvider // nil: no spans are made
 	Stored   func(order.Row)      // if set, told each row that the read store has acknowledged
 	Updated  func(order.Row)      // if set, told each row that reaches a local table, which is kept for it
+
+	fold   func(order.Row, order.Event) order.Row // nil: order.Fold
+	decide processors.Decide                      // nil: saga.Decide
 }
 
 // AllRoles lists the roles for a definition: the workers are its steps.
@@ -130,6 +133,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Logger = telemetry.Logger(c.Logger)
+	if c.fold == nil {
+		c.fold = order.Fold
+	}
+	if c.decide == nil {
+		c.decide = saga.Decide
+	}
 	return c, nil
 }
 

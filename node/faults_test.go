@@ -46,6 +46,7 @@ type child struct {
 	Mongo   string
 	DataDir string
 	Shop    string // the URL of a shop that does the work, by flakyPlan; empty: Echo does it
+	Bug     bool   // the fold fails at ORDER_COMPLETED, the saga at PAYMENT_COMPLETED
 }
 
 func TestMain(m *testing.M) {
@@ -80,6 +81,10 @@ func runChild(settings string) error {
 			return err
 		}
 	}
+	if c.Bug {
+		(&bug{at: "ORDER_COMPLETED", all: true}).inFold(&config)
+		(&bug{at: "PAYMENT_COMPLETED", all: true}).inDecision(&config)
+	}
 	n, err := Start(ctx, config)
 	if err != nil {
 		return err
@@ -102,7 +107,7 @@ type process struct {
 
 func (w *world) startProcess(dataDir string) *process {
 	w.t.Helper()
-	settings, err := json.Marshal(child{w.brokers, w.mongo, dataDir, w.shop})
+	settings, err := json.Marshal(child{w.brokers, w.mongo, dataDir, w.shop, w.bug})
 	check(w.t, err)
 	exe, err := os.Executable()
 	check(w.t, err)

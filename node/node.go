@@ -17,7 +17,6 @@ import (
 	"simplecqrs/edge"
 	"simplecqrs/order"
 	"simplecqrs/processors"
-	"simplecqrs/saga"
 	"simplecqrs/stream"
 	"simplecqrs/telemetry"
 	"simplecqrs/views"
@@ -29,6 +28,8 @@ type Node struct {
 	config  Config
 	client  *stream.Client
 	emitter *goka.Emitter
+	redrive *goka.Emitter // of records as they are
+	letters *views.Letters
 	mongo   *views.Mongo
 	table   *views.Table
 	sink    *views.Sink
@@ -85,6 +86,9 @@ func (n *Node) check(ctx context.Context) (partitions int32, err error) {
 // open makes what the roles share.
 func (n *Node) open() (err error) {
 	n.emitter, err = n.client.Emitter(codecs.StoreOrder, codecs.Event{})
+	if err == nil {
+		n.redrive, err = n.client.Emitter(codecs.StoreOrder, codecs.Bytes{})
+	}
 	if err != nil || !n.config.needsMongo() {
 		return err
 	}
@@ -97,10 +101,10 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	shells := processors.Config{Partitions: partitions, Figures: processors.NewFigures(c.Registry, c.Definition)}
 	if c.has(processors.RoleAggregate) {
-		n.processor(ctx, processors.Aggregate(shells, order.Fold))
+		n.processor(ctx, processors.Aggregate(shells, c.fold))
 	}
 	if c.has(processors.RoleSaga) {
-		n.processor(ctx, processors.Saga(shells, c.Definition, saga.Decide))
+		n.processor(ctx, processors.Saga(shells, c.Definition, c.decide))
 	}
 	for _, s := range c.Definition.Steps {
 		if p := c.Participants[s.Name]; p != nil && c.has(processors.RoleOf(s.Name)) {
@@ -119,6 +123,7 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	}
 	if c.has(RoleEdge) {
 		n.tail = n.client.Tail(codecs.StoreOrder, n.message(partitions))
+		n.runLetters(ctx)
 	}
 	n.serve(ctx, partitions)
 	go func() {
@@ -280,5 +285,6 @@ func (n *Node) handler(partitions int32) http.Handler {
 	return edge.New(edge.Config{
 		Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h,
 		Log: events{n.tail}, Sources: n.sources(partitions),
+		Letters: n.letters, Redrive: n.Redrive,
 	})
 }
