@@ -25,6 +25,8 @@
 // edge speaks HTTP: commands in, answers to queries out, failures as problems.
 // It declares what it needs of the others, and imports none of them.
 //
+// web holds the pages that edge serves to browsers: files as they are, built by nothing.
+//
 // node wires roles to one process: a client of the brokers, a store, a listener.
 // The commands run one of them, the tests many.
 //

@@ -64,6 +64,7 @@ func New(c Config) http.Handler {
 	})}
 	c.Health.Registry.MustRegister(e.accepted)
 	r := newRouter(c.Health)
+	r.handle("/", page, http.MethodGet, http.MethodHead)
 	r.handle("/command", e.command, http.MethodPost)
 	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
 	r.handle("/command/"+anyVerb, e.bulk, http.MethodPost) // no order's id is a verb
@@ -101,6 +102,7 @@ func newRouter(h Health) *router {
 	r.handle("/healthz", healthz, http.MethodGet, http.MethodHead)
 	r.handle("/readyz", readyz(h.Ready), http.MethodGet, http.MethodHead)
 	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
+	r.handle("/assets/{name}", asset, http.MethodGet, http.MethodHead)
 	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
 		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}
 	})

@@ -1,0 +1,40 @@
+package edge
+
+import (
+	"bytes"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"simplecqrs/order"
+	"simplecqrs/web"
+)
+
+// policy is what a page may load and do: what this server serves, nothing inline,
+// and no page of another site around it.
+const policy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// page shows the page for people: GET /.
+func page(w http.ResponseWriter, r *http.Request) error { return sendFile(w, r, "index.html") }
+
+// asset serves what pages are made of: GET /assets/{name}.
+func asset(w http.ResponseWriter, r *http.Request) error { return sendFile(w, r, mux.Vars(r)["name"]) }
+
+// sendFile answers with a file of the pages'. A browser keeps it and asks each time
+// whether it is still the same, so that all files are of one version.
+func sendFile(w http.ResponseWriter, r *http.Request, name string) error {
+	f, found := web.Get(name)
+	if !found {
+		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + r.URL.Path}
+	}
+	h := w.Header()
+	h.Set("Content-Type", f.Type)
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", f.ETag)
+	http.ServeContent(w, r, f.Name, time.Time{}, bytes.NewReader(f.Body))
+	return nil
+}
