@@ -41,7 +41,9 @@ type Config struct {
 	Emit       func(ctx context.Context, e order.Event) error
 	Rows       Rows
 	Definition saga.Definition // what new orders follow
-	Health     Health
+	// Topology tells how far all roles are, wherever they run, as JSON has it.
+	Topology func(ctx context.Context) (any, error)
+	Health   Health
 }
 
 // Health is what a process of any role tells of itself.
@@ -49,6 +51,7 @@ type Health struct {
 	Ready    func() []Component
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
+	Monitor  Monitor // zero: there is nothing to show
 }
 
 type edge struct {
@@ -71,6 +74,8 @@ func New(c Config) http.Handler {
 	r.handle("/command/{id}/"+anyVerb, e.control, http.MethodPost)
 	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
+	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
+	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	return r
@@ -102,6 +107,7 @@ func newRouter(h Health) *router {
 	r.handle("/healthz", healthz, http.MethodGet, http.MethodHead)
 	r.handle("/readyz", readyz(h.Ready), http.MethodGet, http.MethodHead)
 	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
+	r.watched(h.Monitor)
 	r.handle("/assets/{name}", asset, http.MethodGet, http.MethodHead)
 	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
 		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}

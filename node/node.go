@@ -252,9 +252,11 @@ func (n *Node) serve(ctx context.Context) {
 
 // handler is what the node serves: health in any role, the rest in the edge's.
 func (n *Node) handler() http.Handler {
-	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger}
+	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger, Monitor: n.monitor()}
 	if !n.config.has(RoleEdge) {
 		return edge.NewHealth(h)
 	}
-	return edge.New(edge.Config{Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h})
+	return edge.New(edge.Config{
+		Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Topology: n.topology, Health: h,
+	})
 }

@@ -124,8 +124,9 @@ func (c *Client) WaitRunning(ctx context.Context) error {
 	}
 }
 
-func (c *Client) newRole(name string) *role {
+func (c *Client) newRole(name, kind string, keepsTable bool) *role {
 	r := newRole(name, c.figures)
+	r.activity.kind, r.activity.kept = kind, keepsTable
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roles = append(c.roles, r)
@@ -164,7 +165,7 @@ type Processor struct {
 // what it had begun. What the brokers do not acknowledge within 10 s of the end is
 // given up, and its cause comes again in the next run.
 func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
-	r := c.newRole(p.Role)
+	r := c.newRole(p.Role, "processor", p.Graph.GroupTable() != nil)
 	return func(ctx context.Context) {
 		c.supervise(ctx, r, func(ctx context.Context) error {
 			kafka, err := newProducerClient(c.config)
@@ -176,7 +177,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 				return err
 			}
 			if t := p.Graph.GroupTable(); t != nil {
-				if err := c.bind(ctx, p.Role, t.Topic()); err != nil {
+				if err := c.bind(ctx, r, t.Topic()); err != nil {
 					return err
 				}
 			}
@@ -194,6 +195,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			if err != nil {
 				return err
 			}
+			defer r.activity.run(running{processor: processor})()
 			return processor.Run(ctx)
 		})
 	}
@@ -258,7 +260,7 @@ func (c *Client) topicManagers(look time.Duration) goka.TopicManagerBuilder {
 }
 
 // bind holds the role's local copy to the topic as it is now.
-func (c *Client) bind(ctx context.Context, role, topic string) error {
+func (c *Client) bind(ctx context.Context, r *role, topic string) error {
 	details, err := c.describe(ctx, []string{topic})
 	if err != nil {
 		return err
@@ -267,7 +269,8 @@ func (c *Client) bind(ctx context.Context, role, topic string) error {
 	if !exists {
 		return &Mismatch{topic, "the topic", "missing", "present"}
 	}
-	return c.tables.bind(role, topic, d.ID[:])
+	r.activity.bind(topic, len(d.Partitions))
+	return c.tables.bind(r.name, topic, d.ID[:])
 }
 
 // gokaLogger passes goka's messages on, which are of use in debugging only: what
