@@ -76,6 +76,7 @@ func New(c Config) http.Handler {
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
 	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
 	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
+	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	return r

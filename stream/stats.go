@@ -21,6 +21,7 @@ type Stats struct {
 	Kind       string           `json:"kind"` // processor or view
 	State      State            `json:"state"`
 	Detail     string           `json:"detail,omitempty"`
+	Table      string           `json:"table,omitempty"` // whose values can be looked up here
 	Partitions []PartitionStats `json:"partitions"`
 	Hot        []HotKey         `json:"hot"`
 }
@@ -33,10 +34,10 @@ type PartitionStats struct {
 	Tables    []TableStats  `json:"tables"`
 }
 
-// InputStats are those of a topic that a processor consumes.
+// InputStats are those of a topic that is consumed.
 type InputStats struct {
 	Topic   string `json:"topic"`
-	Handled int64  `json:"handled"` // all records before this offset are finished
+	Handled int64  `json:"handled"` // all records before this offset are finished, or stored by a view
 	End     int64  `json:"end"`     // the offset that the next record will have
 	Lag     int64  `json:"lag"`
 	Records uint   `json:"records"` // those that goka was given, which the filter let by
@@ -59,13 +60,6 @@ type TableStats struct {
 	State    string    `json:"state"`
 	Stalled  bool      `json:"stalled"`
 	Recovery *Recovery `json:"recovery,omitempty"` // nil: it has not begun
-	// The rest is a view's, which goes on reading. What is stored of a sink is what
-	// the read store has.
-	Stored  int64 `json:"stored"` // all records before this offset are
-	End     int64 `json:"end"`
-	Lag     int64 `json:"lag"`
-	Records uint  `json:"records"`
-	Bytes   int   `json:"bytes"`
 }
 
 // Recovery is how far a table has come with what it missed.
@@ -88,7 +82,7 @@ func (c *Client) Stats(ctx context.Context) []Stats {
 		partitions, err := r.partitionStats(ctx, c.tables)
 		all[i] = Stats{
 			Role: r.name, Kind: r.activity.kind, State: status.State,
-			Partitions: partitions, Hot: r.activity.keys.top(),
+			Partitions: partitions, Hot: r.activity.keys.top(), Table: r.activity.table(),
 		}
 		if err := errors.Join(status.Err, err); err != nil {
 			all[i].Detail = err.Error()
@@ -97,13 +91,9 @@ func (c *Client) Stats(ctx context.Context) []Stats {
 	return all
 }
 
-// Lag is how many records of its topic a view has not stored; false while none of its
-// partitions runs.
+// Lag is how many records have not been handled; false while that is unknown.
 func (s Stats) Lag() (records int64, known bool) {
 	for _, p := range s.Partitions {
-		for _, t := range p.Tables {
-			records, known = records+t.Lag, true
-		}
 		for _, i := range p.Inputs {
 			records, known = records+i.Lag, true
 		}
@@ -136,6 +126,16 @@ func (a *activity) bind(topic string, partitions int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.topic, a.partitions = topic, partitions
+}
+
+// table gives the table whose values can be looked up; empty while there is none.
+func (a *activity) table() string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if !a.kept {
+		return ""
+	}
+	return a.topic
 }
 
 // run has a life be asked. What it gives ends that, once nobody asks any more.
@@ -187,10 +187,8 @@ func (a *activity) processed(ctx context.Context) []PartitionStats {
 	for partition, s := range a.running.processor.StatsWithContext(ctx).Group {
 		p := at(partition)
 		for topic, in := range s.Input {
-			known := inputs[place{topic, partition}]
-			known.Topic, known.Records, known.Bytes = topic, in.Count, in.Bytes
-			known.Last, known.DelayMillis = in.LastOffset, in.Delay.Milliseconds()
-			inputs[place{topic, partition}] = known
+			where := place{topic, partition}
+			inputs[where] = inputs[where].counted(topic, in)
 		}
 		for topic, out := range s.Output {
 			p.Outputs = append(p.Outputs, OutputStats{topic, out.Count, out.Bytes})
@@ -213,6 +211,13 @@ func (a *activity) processed(ctx context.Context) []PartitionStats {
 		sorted = append(sorted, p)
 	}
 	return sorted
+}
+
+// counted adds what goka has counted.
+func (i InputStats) counted(topic string, in *goka.InputStats) InputStats {
+	i.Topic, i.Records, i.Bytes = topic, in.Count, in.Bytes
+	i.Last, i.DelayMillis = in.LastOffset, in.Delay.Milliseconds()
+	return i
 }
 
 // stands tells how far each partition of a generation is. The receiver may be nil.
@@ -241,27 +246,21 @@ func (a *activity) viewed(ctx context.Context, next func(partition int32) (int64
 	all := make([]PartitionStats, 0, len(stats))
 	var failed error
 	for _, partition := range slices.Sorted(maps.Keys(stats)) {
-		s := tableStats(a.topic, stats[partition])
-		var err error
-		s.Stored, err = next(partition)
+		s := stats[partition]
+		stored, err := next(partition)
 		failed = errors.Join(failed, err)
-		s.End = max(ends[partition], s.Stored)
-		if s.Recovery != nil {
-			s.End = max(s.End, s.Recovery.End)
-		}
-		s.Lag = s.End - s.Stored
+		end := max(ends[partition], s.Recovery.Hwm, stored)
+		in := InputStats{Handled: stored, End: end, Lag: end - stored}
 		all = append(all, PartitionStats{
-			Partition: partition, Inputs: []InputStats{}, Outputs: []OutputStats{}, Tables: []TableStats{s},
+			Partition: partition, Inputs: []InputStats{in.counted(a.topic, s.Input)},
+			Outputs: []OutputStats{}, Tables: []TableStats{tableStats(a.topic, s)},
 		})
 	}
 	return all, failed
 }
 
 func tableStats(topic string, s *goka.TableStats) TableStats {
-	t := TableStats{
-		Topic: topic, State: tableStates[s.Status], Stalled: s.Stalled,
-		Records: s.Input.Count, Bytes: s.Input.Bytes,
-	}
+	t := TableStats{Topic: topic, State: tableStates[s.Status], Stalled: s.Stalled}
 	if r := s.Recovery; !r.StartTime.IsZero() {
 		t.Recovery = &Recovery{Began: r.StartTime, Offset: max(r.Offset, 0), End: r.Hwm}
 		if !r.RecoveryTime.IsZero() {
