@@ -60,6 +60,9 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 	case yaml.SequenceNode:
 		return writeAll(b, '[', ']', n.Content, 1)
 	}
+	if n.ShortTag() == "!!timestamp" {
+		return writeValue(b, n.Value) // as it stands there
+	}
 	var value any
 	if err := n.Decode(&value); err != nil {
 		return err

@@ -60,7 +60,7 @@ func (m Monitor) stats(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// entry is an Entry as JSON has it.
+// entryAnswer is an Entry as JSON has it.
 type entryAnswer struct {
 	Role        string          `json:"role"`
 	Topic       string          `json:"topic"`
@@ -68,7 +68,7 @@ type entryAnswer struct {
 	Key         string          `json:"key"`
 	Recovered   bool            `json:"recovered"`
 	Value       json.RawMessage `json:"value,omitempty"`
-	ValueBase64 []byte          `json:"valueBase64,omitempty"` // of a value that is no JSON
+	ValueBase64 []byte          `json:"valueBase64,omitzero"` // of a value that is no JSON
 }
 
 // table shows what the process's copy of a table has: GET /monitor/table/{role}/{key}.

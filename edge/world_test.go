@@ -32,6 +32,8 @@ type world struct {
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
 	list  func(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error)
 	ready []Component
+	// topology gives what the brokers know.
+	topology func(ctx context.Context) (any, error)
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -41,7 +43,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, registry: prometheus.NewRegistry()}
-	w.handler = New(Config{Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health()})
+	w.handler = New(Config{
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health(),
+		Topology: func(ctx context.Context) (any, error) { return w.topology(ctx) },
+	})
 	return w
 }
 

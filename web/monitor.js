@@ -59,13 +59,13 @@ function overviewRow(role, before, seconds) {
   return el('tr', {},
     el('th', { scope: 'row' }, el('a', { href: `#role-${role.role}` }, role.role)),
     el('td', {}, chip(role.state)),
-    el('td', { class: 'muted' }, role.kind),
-    numCell(number(role.partitions.length)),
     known ? lagCell(s.lag) : numCell('–'),
+    numCell(number(role.partitions.length)),
     numCell(rate(per('handled'))),
     numCell(bytes(per('bytes'))),
     numCell(role.kind === 'view' ? '–' : rate(per('out'))),
-    numCell(s.delay === undefined ? '–' : span(s.delay)));
+    numCell(s.delay === undefined ? '–' : span(s.delay)),
+    el('td', { class: 'muted' }, role.kind));
 }
 
 function tableState(t) {
@@ -78,7 +78,7 @@ function tableState(t) {
       `${Math.floor(share * 100)} %: ${number(r.offset)} of ${number(r.end)}`);
   } else if (caught) {
     const took = new Date(r.ended) - new Date(r.began);
-    parts.push(el('span', { class: 'muted' }, ` in ${span(Math.max(took, 0))}`));
+    parts.push(el('span', { class: 'muted' }, `, caught up in ${span(Math.max(took, 0))}`));
   }
   if (t.stalled) parts.pusel(' ', el('span', { class: 'muted', title: 'goka has seen no record for a while' }, 'idle'));
   return parts;
@@ -99,7 +99,7 @@ function partitionRows(role) {
       numCell(number(i?.records)),
       numCell(bytes(i?.bytes)),
       at === 0 && role.kind === 'processor' ? numCell(number(out), { rowspan: inputs.length }) : null,
-      at === 0 ? el('td', { rowspan: inputs.length }, table) : null)));
+      at === 0 ? el('td', { rowspan: inputs.length, class: 'state' }, table) : null)));
   }
   return rows;
 }
