@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,17 +11,12 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// openapi describes what the edge serves (OpenAPI 3.1).
-//
-//go:embed openapi.yaml
-var openapi []byte
-
 // docs shows the API to people: GET /docs.
 func docs(w http.ResponseWriter, r *http.Request) error { return sendFile(w, r, "docs.html") }
 
 // docsJSON gives the API's description as browsers can read it: GET /docs/openapi.json.
 func docsJSON() handler {
-	body, err := asJSON(openapi)
+	body, err := asJSON(openAPI)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return fmt.Errorf("reading openapi.yaml: %w", err)

@@ -21,10 +21,10 @@ type Rows interface {
 	// Await gives the first row of an order for which until holds. If ctx ends
 	// first it gives the latest row seen and the error of ctx.
 	Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
-	// List gives orders that the filter matches, by id from the first after one, at
-	// most so many, and after which id there may be more; empty for none. A page may
-	// be short of its limit, even empty, and still have a next.
-	List(ctx context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error)
+	// List gives a page of the orders that the filter matches, and the place after which
+	// there may be more; zero for none. A page may be short of its limit, even empty, and
+	// still have a next.
+	List(ctx context.Context, f order.Filter, p order.Page) (rows []order.Row, next order.Place, err error)
 }
 
 // Component is a part of the process and how it is doing.
@@ -79,6 +79,7 @@ func New(c Config) http.Handler {
 	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
+	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	return r
 }
 

@@ -67,7 +67,7 @@ func TestEachKindOfErrorHasAStatus(t *testing.T) {
 		w.get = func(context.Context, string) (order.Row, error) {
 			return order.Row{}, fmt.Errorf("mongo: %w", &order.Error{Kind: kind, Detail: "so it is"})
 		}
-		w.do(http.MethodGet, "/query/"+seedID).wantProblem(t, status, "so it is")
+		w.command(seedID+"/pause", "").wantProblem(t, status, "so it is")
 		w.wantNothingLogged()
 	}
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,15 @@ import (
 	"simplecqrs/order"
 )
 
+// seenTopology is one that tells of so many partitions, and of nothing else.
+func seenTopology(partitions int64) any {
+	return map[string]any{"time": began, "partitions": partitions, "topics": []any{}, "roles": []any{}, "local": []any{}}
+}
+
+func topologyBody(partitions int) string {
+	return fmt.Sprintf(`{"local":[],"partitions":%d,"roles":[],"time":"2026-01-02T03:04:05Z","topics":[]}`+"\n", partitions)
+}
+
 func TestHoweverManyWatchTheTopologyTheBrokersAreAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
@@ -22,23 +32,23 @@ func TestHoweverManyWatchTheTopologyTheBrokersAreAskedOnce(t *testing.T) {
 				t.Error("the question has no bound")
 			}
 			<-time.After(time.Second / 2)
-			return map[string]int64{"asked": asked.Add(1)}, nil
+			return seenTopology(asked.Add(1)), nil
 		}
-		watch := func(body string) {
+		watch := func(times int) {
 			t.Helper()
 			var all sync.WaitGroup
 			for range 10 {
 				all.Go(func() {
-					w.do(http.MethodGet, "/query/stats/topology").want(t, http.StatusOK, body+"\n")
+					w.do(http.MethodGet, "/query/stats/topology").want(t, http.StatusOK, topologyBody(times))
 				})
 			}
 			all.Wait()
 		}
-		watch(`{"asked":1}`)
+		watch(1)
 		<-time.After(topologyAge - time.Millisecond)
-		watch(`{"asked":1}`)
+		watch(1)
 		<-time.After(time.Millisecond)
-		watch(`{"asked":2}`)
+		watch(2)
 	})
 }
 
@@ -71,7 +81,7 @@ func TestAWatcherThatLeavesTakesNoOthersAnswerAway(t *testing.T) {
 		w.topology = func(ctx context.Context) (any, error) {
 			select {
 			case <-time.After(time.Second):
-				return "known", nil
+				return seenTopology(1), nil
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
@@ -81,7 +91,7 @@ func TestAWatcherThatLeavesTakesNoOthersAnswerAway(t *testing.T) {
 		all.Go(func() { w.serve(w.request(http.MethodGet, "/query/stats/topology", "").WithContext(leaving)) })
 		synctest.Wait()
 		all.Go(func() {
-			w.do(http.MethodGet, "/query/stats/topology").want(t, http.StatusOK, `"known"`+"\n")
+			w.do(http.MethodGet, "/query/stats/topology").want(t, http.StatusOK, topologyBody(1))
 		})
 		synctest.Wait()
 		waiting, cancel := context.WithCancel(t.Context())

@@ -30,10 +30,12 @@ type world struct {
 	emit  func(context.Context, order.Event) error
 	get   func(ctx context.Context, id string) (order.Row, error)
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
-	list  func(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error)
+	list  func(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error)
 	ready []Component
-	// topology gives what the brokers know.
+
 	topology func(ctx context.Context) (any, error)
+	stats    func(ctx context.Context) any
+	entry    func(role, key string) (Entry, error)
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -43,10 +45,16 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, registry: prometheus.NewRegistry()}
+	h := w.health()
+	h.Monitor = Monitor{
+		Stats: func(ctx context.Context) any { return w.stats(ctx) },
+		Entry: func(role, key string) (Entry, error) { return w.entry(role, key) },
+	}
 	w.handler = New(Config{
-		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health(),
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h,
 		Topology: func(ctx context.Context) (any, error) { return w.topology(ctx) },
 	})
+	w.handler.(*router).Use(described(t))
 	return w
 }
 
@@ -83,11 +91,11 @@ func (w *world) Await(ctx context.Context, id string, until func(order.Row) bool
 	return w.await(ctx, id, until)
 }
 
-func (w *world) List(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error) {
+func (w *world) List(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error) {
 	if w.list == nil {
-		return nil, "", nil
+		return nil, order.Place{}, nil
 	}
-	return w.list(ctx, f, after, limit)
+	return w.list(ctx, f, p)
 }
 
 // Write takes what is logged.
@@ -199,7 +207,11 @@ func (a answer) want(t *testing.T, status int, body string) {
 	if diff := cmp.Diff(body, a.body); diff != "" {
 		t.Errorf("body (-want +got):\n%s", diff)
 	}
-	a.wantHeaders(t, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Cache-Control", "no-store")
+	cached := "no-store"
+	if a.Header.Get("ETag") != "" {
+		cached = "private, no-cache"
+	}
+	a.wantHeaders(t, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Cache-Control", cached)
 }
 
 // wantProblem holds the answer to a problem whose members are all there.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -177,7 +178,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 				return err
 			}
 			if t := p.Graph.GroupTable(); t != nil {
-				if err := c.bind(ctx, r, t.Topic()); err != nil {
+				if err := c.bind(ctx, r, t.Topic(), 0); err != nil {
 					return err
 				}
 			}
@@ -260,7 +261,7 @@ func (c *Client) topicManagers(look time.Duration) goka.TopicManagerBuilder {
 }
 
 // bind holds the role's local copy to the topic as it is now.
-func (c *Client) bind(ctx context.Context, r *role, topic string) error {
+func (c *Client) bind(ctx context.Context, r *role, topic string, layout byte) error {
 	details, err := c.describe(ctx, []string{topic})
 	if err != nil {
 		return err
@@ -270,7 +271,11 @@ func (c *Client) bind(ctx context.Context, r *role, topic string) error {
 		return &Mismatch{topic, "the topic", "missing", "present"}
 	}
 	r.activity.bind(topic, len(d.Partitions))
-	return c.tables.bind(r.name, topic, d.ID[:])
+	id := d.ID[:]
+	if layout > 0 {
+		id = append(bytes.Clone(id), layout)
+	}
+	return c.tables.bind(r.name, topic, id)
 }
 
 // gokaLogger passes goka's messages on, which are of use in debugging only: what

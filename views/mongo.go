@@ -63,11 +63,15 @@ func (m *Mongo) Close(ctx context.Context) error { return m.client.Disconnect(ct
 // Prepare makes the indexes that lists of orders are read by. It tries for as
 // long as that takes, until ctx ends.
 func (m *Mongo) Prepare(ctx context.Context, log *slog.Logger) {
-	missing := []string{"order.type", "order.status", "order.updatedAt", "order.idleSince", "order.held"}
+	missing := []string{memberCreatedAt, "order.type", "order.status", "order.updatedAt", "order.idleSince", "order.held"}
 	told := map[string]bool{}
 	// One at a time, as FerretDB 1.24 fails at several that are there already.
 	index := func(member string) error {
-		_, err := m.orders.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: member, Value: 1}}})
+		keys := bson.D{{Key: member, Value: 1}}
+		if member == memberCreatedAt {
+			keys = append(keys, bson.E{Key: "_id", Value: 1}) // what lists go by, up or down
+		}
+		_, err := m.orders.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: keys})
 		if err != nil && !away(err) && !told[member] {
 			told[member] = true
 			log.Error("the read store refuses an index", slog.String("member", member), slog.Any("error", err))
