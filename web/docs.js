@@ -171,7 +171,7 @@ function code(text, label, copied = false) {
       }
     });
   }
-  return el('div', { class: 'code' }, el('pre', { tabindex: '0', role: 'region', 'aria-label': label }, text), button);
+  return el('div', { class: 'code' }, el('pre', { tabindex: '0', role: 'group', 'aria-label': label }, text), button);
 }
 
 const quoted = (text) => `'${String(text).replaceAll("'", `'\\''`)}'`;
@@ -182,11 +182,10 @@ function sample(p) {
   return given === undefined || given === '…' ? `{${p.name}}` : String(given);
 }
 
-// curl is how to ask from a command line: with what must be given, and what of the
-// rest has an example.
+// curl is how to ask from a command line: with what must be given, and a body if one may
+// be.
 function curl(method, path, parameters, body) {
-  const needed = (p) => p.required || p.example !== undefined;
-  const of = (where) => parameters.filter((p) => p.in === where && needed(p));
+  const of = (where) => parameters.filter((p) => p.in === where && p.required);
   let url = path;
   for (const p of of('path')) {
     const value = sample(p);
@@ -222,14 +221,19 @@ function mediaOf(content, what) {
 
 function response(status, node) {
   const r = resolve(node);
+  const failed = /^[45d]/.test(status);
+  const media = mediaOf(r.content, `the answer ${status}`);
   return el('div', { class: 'response' },
-    el('p', {}, el('span', { class: `status ${/^[45d]/.test(status) ? 'error' : ''}` }, status), el('span', {}, inline(r.description ?? ''))),
+    el('p', {}, el('span', { class: `status ${failed ? 'error' : ''}` }, status), el('span', {}, inline(r.description ?? ''))),
     r.headers && el('dl', { class: 'fields' }, Object.entries(r.headers).map(([name, header]) => {
       const h = resolve(header);
       return field(name, h.schema ?? {}, { description: h.description, where: 'header' });
     })),
-    mediaOf(r.content, `the answer ${status}`));
+    failed && media.length > 0 ? el('details', { class: 'schema' }, el('summary', {}, 'its body'), media) : media);
 }
+
+// breakable lets a path break after its slashes.
+const breakable = (path) => path.split(/(?<=\/)/).flatMap((part) => [part, el('wbr')]);
 
 const idOf = (method, path, operation) => operation.operationId ?? `${method}${path.replace(/[^A-Za-z0-9]+/g, '-')}`;
 
@@ -250,7 +254,7 @@ function operationPanel({ method, path, operation, shared }) {
   const panel = el('details', { class: 'panel operation', id },
     el('summary', {},
       el('h3', { class: operation.deprecated && 'gone' },
-        el('span', { class: `method ${method}` }, method.toUpperCase()), path.split(/(?<=\/)/).flatMap((part) => [part, el('wbr')])),
+        el('span', { class: `method ${method}` }, method.toUpperCase()), breakable(path)),
       el('span', { class: 'muted' }, operation.summary ?? '', operation.deprecated && ' (deprecated)')));
   const draw = () => {
     if (!panel.open || panel.childElementCount > 1) return;
@@ -295,7 +299,7 @@ function show() {
   fill(byId('index'), groups.flatMap((g) => [
     el('h2', {}, g.name),
     el('ul', {}, g.operations.map(({ method, path, operation }) => el('li', {},
-      el('a', { href: `#${idOf(method, path, operation)}` }, el('span', { class: `method ${method}` }, method.toUpperCase()), el('span', {}, path))))),
+      el('a', { href: `#${idOf(method, path, operation)}` }, el('span', { class: `method ${method}` }, method.toUpperCase()), el('span', {}, breakable(path)))))),
   ]));
   fill(byId('operations'), groups.map((g, i) => el('section', { class: 'group', 'aria-labelledby': `group-${i}` },
     el('h2', { id: `group-${i}` }, g.name), g.description && prose(g.description), g.operations.map(operationPanel))));
