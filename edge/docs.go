@@ -53,6 +53,7 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 		return writeAll(b, '{', '}', n.Content, 2)
 	case yaml.SequenceNode:
 		return writeAll(b, '[', ']', n.Content, 1)
+	default: // a scalar
 	}
 	if n.ShortTag() == "!!timestamp" {
 		return writeValue(b, n.Value) // as it stands there

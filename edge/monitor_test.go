@@ -121,7 +121,9 @@ func TestAValueThatIsNotHereIsToldOf(t *testing.T) {
 		},
 		{"there is none", recovered, nil, http.StatusNotFound, "partition 3 of saga.order has no value of k"},
 		{
-			"there is no table", Entry{}, &order.Error{Kind: order.NotFound, Detail: "no table"}, http.StatusNotFound,
+			"there is no table",
+			Entry{},
+			&order.Error{Kind: order.NotFound, Detail: "no table"}, http.StatusNotFound,
 			"no table",
 		},
 		{"the table cannot be read", Entry{}, errors.New("the disk is broken"), http.StatusInternalServerError, ""},

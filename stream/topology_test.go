@@ -12,6 +12,7 @@ import (
 	"github.com/lovoo/goka"
 	"github.com/lovoo/goka/codec"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 func TestTheBrokersTellHowFarEachGroupIs(t *testing.T) {
@@ -122,5 +123,33 @@ func TestBrokersThatDoNotAnswerAreAnError(t *testing.T) {
 	cancel()
 	if err := ask(ended, string(w.stream("in", 1))); err == nil {
 		t.Error("a question that is given up is answered")
+	}
+}
+
+func TestAGroupThatNeverWasIsDeadAndNoFailure(t *testing.T) {
+	oursOnly(t)
+	for _, c := range []struct {
+		name   string
+		about  survey
+		failed bool
+	}{
+		{"nothing is told of it", survey{}, false},
+		{"it is said not to be there", survey{described: kadm.DescribedGroups{"g": {State: "Dead", Err: kerr.GroupIDNotFound}}}, false},
+		{"it may not be asked about", survey{described: kadm.DescribedGroups{"g": {Err: kerr.GroupAuthorizationFailed}}}, true},
+		{
+			"its offsets cannot be had",
+			survey{
+				described: kadm.DescribedGroups{"g": {State: "Stable"}},
+				committed: kadm.FetchOffsetsResponses{"g": {Err: kerr.CoordinatorNotAvailable}},
+			},
+			true,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := c.about.progress(Group{Name: "g"})
+			if (err != nil) != c.failed || err == nil && p.State != "Dead" {
+				t.Errorf("%q, %v", p.State, err)
+			}
+		})
 	}
 }

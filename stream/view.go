@@ -89,7 +89,7 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 }
 
 // follow runs the view, says so in the role's status and has it served. It calls leave
-// before it has the view stop.
+// before it has the view stop, as it does for no other reason: it reconnects by itself.
 func (r *role) follow(ctx context.Context, v View, view *goka.View, leave func()) error {
 	served := &served{view: view, serve: v.Serve}
 	states, ended := view.ObserveStateChanges(), make(chan struct{})
