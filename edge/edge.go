@@ -21,10 +21,10 @@ type Rows interface {
 	// Await gives the first row of an order for which until holds. If ctx ends
 	// first it gives the latest row seen and the error of ctx.
 	Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
-	// List gives orders that the filter matches, by id from the first after one, at
-	// most so many, and after which id there may be more; empty for none. A page may
-	// be short of its limit, even empty, and still have a next.
-	List(ctx context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error)
+	// List gives a page of the orders that the filter matches, and the place after which
+	// there may be more; zero for none. A page may be short of its limit, even empty, and
+	// still have a next.
+	List(ctx context.Context, f order.Filter, p order.Page) (rows []order.Row, next order.Place, err error)
 }
 
 // Component is a part of the process and how it is doing.
@@ -41,7 +41,10 @@ type Config struct {
 	Emit       func(ctx context.Context, e order.Event) error
 	Rows       Rows
 	Definition saga.Definition // what new orders follow
-	Health     Health
+	Log        Log
+	// Sources looks for an order where it is kept; see [Record] for the log's.
+	Sources func(context.Context, order.Row) (Sources, error)
+	Health  Health
 }
 
 // Health is what a process of any role tells of itself.
@@ -54,6 +57,8 @@ type Health struct {
 type edge struct {
 	Config
 	accepted prometheus.Counter
+	streams  *streams
+	looking  chan struct{} // holds a token for each that the log is looked through for
 }
 
 // New gives the edge's handler: commands, queries and health.
@@ -63,6 +68,7 @@ func New(c Config) http.Handler {
 		Help: "Orders whose command was acknowledged by the log.",
 	})}
 	c.Health.Registry.MustRegister(e.accepted)
+	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
 	r.handle("/", page, http.MethodGet, http.MethodHead)
 	r.handle("/command", e.command, http.MethodPost)
@@ -71,8 +77,12 @@ func New(c Config) http.Handler {
 	r.handle("/command/{id}/"+anyVerb, e.control, http.MethodPost)
 	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
+	r.stream("/query/stream", e.followAll)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
+	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
+	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
+	r.stream("/query/{id}/stream", e.followOrder)
 	return r
 }
 

@@ -30,8 +30,10 @@ type world struct {
 	emit  func(context.Context, order.Event) error
 	get   func(ctx context.Context, id string) (order.Row, error)
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
-	list  func(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error)
+	list  func(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error)
 	ready []Component
+	feed  feed                                              // what those who follow all are told
+	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -41,7 +43,11 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, registry: prometheus.NewRegistry()}
-	w.handler = New(Config{Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health()})
+	w.handler = New(Config{
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health(), Log: &w.feed,
+		Sources: func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
+	})
+	w.handler.(*router).Use(described(t))
 	return w
 }
 
@@ -78,11 +84,11 @@ func (w *world) Await(ctx context.Context, id string, until func(order.Row) bool
 	return w.await(ctx, id, until)
 }
 
-func (w *world) List(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error) {
+func (w *world) List(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error) {
 	if w.list == nil {
-		return nil, "", nil
+		return nil, order.Place{}, nil
 	}
-	return w.list(ctx, f, after, limit)
+	return w.list(ctx, f, p)
 }
 
 // Write takes what is logged.
@@ -194,7 +200,11 @@ func (a answer) want(t *testing.T, status int, body string) {
 	if diff := cmp.Diff(body, a.body); diff != "" {
 		t.Errorf("body (-want +got):\n%s", diff)
 	}
-	a.wantHeaders(t, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Cache-Control", "no-store")
+	cached := "no-store"
+	if a.Header.Get("ETag") != "" {
+		cached = "private, no-cache"
+	}
+	a.wantHeaders(t, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Cache-Control", cached)
 }
 
 // wantProblem holds the answer to a problem whose members are all there.
