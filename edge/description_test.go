@@ -21,7 +21,7 @@ import (
 
 // toCome are operations that are described before they are served.
 var toCome = []string{
-	"GET /", "GET /assets/{}", "GET /docs",
+	"GET /docs",
 	"GET /deadletters", "GET /deadletters/{}",
 	"POST /deadletters/discard", "POST /deadletters/redrive", "POST /deadletters/{}/discard", "POST /deadletters/{}/redrive",
 	"GET /monitor", "GET /monitor/log", "PUT /monitor/log", "GET /monitor/stats", "GET /monitor/table/{}/{}",

@@ -61,7 +61,7 @@ func TestThePolicyAllowsNothingInlineAndNothingFromElsewhere(t *testing.T) {
 }
 
 func TestAFileThatIsNotThereIsAProblem(t *testing.T) {
-	for _, name := range []string{"nothing.js", "web.go", "..", ".", "%2e%2e", "base.css/"} {
+	for _, name := range []string{"nothing.js", "index.html", "web.go", "..", ".", "%2e%2e", "base.css/"} {
 		w := newWorld(t)
 		w.do(http.MethodGet, "/assets/"+name).wantProblem(t, http.StatusNotFound, "nothing is served at /assets/"+name)
 	}

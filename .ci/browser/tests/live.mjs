@@ -16,6 +16,7 @@ export function live(world) {
 
   test('an order that waits at a step stands there on the board', async () => {
     const id = await world.place({ payment: { do: 'hold' } });
+    await world.until(id, (h) => h.history.length === 3);
     await visit(world, '', async (page) => {
       await page.locator(`[data-place="PAYMENT"] .token[title="${id}"]`).waitFor();
       world.shop.release(id);
