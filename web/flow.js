@@ -48,7 +48,7 @@ function wide({ roles, topics, workers, partitions }) {
   parts.push(
     topic(sagaAt - box / 2, 276, box, 40, 'saga.order', `${count(topics.get('saga.order') ?? 0)} records`), arrow(sagaAt, 242, sagaAt, 276),
     topic(aggregateAt - box / 2, 276, box, 40, 'view.order', `${count(topics.get('view.order') ?? 0)} records`), arrow(aggregateAt, 242, aggregateAt, 276, roles.get('aggregate')?.rate),
-    topic(left + 8, 276, 150, 40, 'deadletter.order', `${count(topics.get('deadletter.order') ?? 0)} letters`),
+    topic(left + 8, 276, 150, 40, 'deadletter.order', `${count(topics.get('deadletter.order') ?? 0)} records`),
     role(sinkAt - box / 2, 346, box, 88, 'sink', roles.get('sink')),
     elbow(aggregateAt, 316, sinkAt + box / 2, 390, roles.get('sink')?.rate),
     cylinder(mongoAt - box / 2, 358, box, 64, 'MongoDB', 'or the local table'),
