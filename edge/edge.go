@@ -41,6 +41,9 @@ type Config struct {
 	Emit       func(ctx context.Context, e order.Event) error
 	Rows       Rows
 	Definition saga.Definition // what new orders follow
+	Log        Log
+	// Sources looks for an order where it is kept; see [Record] for the log's.
+	Sources func(context.Context, order.Row) (Sources, error)
 	// Topology tells how far all roles are, wherever they run, as JSON has it.
 	Topology func(ctx context.Context) (any, error)
 	Health   Health
@@ -57,6 +60,8 @@ type Health struct {
 type edge struct {
 	Config
 	accepted prometheus.Counter
+	streams  *streams
+	looking  chan struct{} // holds a token for each that the log is looked through for
 }
 
 // New gives the edge's handler: commands, queries and health.
@@ -66,6 +71,7 @@ func New(c Config) http.Handler {
 		Help: "Orders whose command was acknowledged by the log.",
 	})}
 	c.Health.Registry.MustRegister(e.accepted)
+	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
 	r.handle("/", page, http.MethodGet, http.MethodHead)
 	r.handle("/command", e.command, http.MethodPost)
@@ -77,9 +83,12 @@ func New(c Config) http.Handler {
 	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
 	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
 	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
+	r.stream("/query/stream", e.followAll)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
+	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
+	r.stream("/query/{id}/stream", e.followOrder)
 	return r
 }
 

@@ -68,7 +68,8 @@ func TestAListIsOfWhatIsAskedFor(t *testing.T) {
 		{"type=ORDER_STUCK&limit=500&sort=newest", order.Filter{Type: order.OrderStuck}, order.Page{Newest: true, Limit: 500}},
 		{
 			"since=2026-01-02T04:04:05%2B01:00&until=2026-01-02T04:04:05Z&limit=1&sort=oldest&after=" + placeOf(seedID).String(),
-			order.Filter{Since: began, Until: began.Add(time.Hour)}, order.Page{After: placeOf(seedID), Limit: 1},
+			order.Filter{Since: began, Until: began.Add(time.Hour)},
+			order.Page{After: placeOf(seedID), Limit: 1},
 		},
 	} {
 		w.ask("/query", c.query)

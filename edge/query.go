@@ -115,10 +115,11 @@ func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return sendRow(w, r, row, func() ([]byte, error) { return json.Marshal(historyOf(row)) })
+	return sendRow(w, r, row, func() ([]byte, error) { return historyOf(row) })
 }
 
-func historyOf(row order.Row) history {
+// historyOf gives the history of an order as JSON, on one line.
+func historyOf(row order.Row) ([]byte, error) {
 	m := row.Meta
 	h := history{
 		ID: row.ID, Status: m.Shown(), Version: m.Version, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
@@ -132,5 +133,5 @@ func historyOf(row order.Row) history {
 		}
 		status = h.History[i].After
 	}
-	return h
+	return json.Marshal(h)
 }

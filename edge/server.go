@@ -73,7 +73,15 @@ func errorLog(h http.Handler) *log.Logger {
 // waiting gives a context for a client that waits: it ends after the time, with
 // the request, and when the server stops.
 func waiting(r *http.Request, limit time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	ctx, cancel := staying(r)
+	limited, stop := context.WithTimeout(ctx, limit)
+	return limited, func() { stop(); cancel() }
+}
+
+// staying gives a context for a client that stays: it ends with the request, and
+// when the server stops.
+func staying(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
 	server, ok := r.Context().Value(serving{}).(context.Context)
 	if !ok {
 		return ctx, cancel

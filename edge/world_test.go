@@ -32,6 +32,8 @@ type world struct {
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
 	list  func(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error)
 	ready []Component
+	feed  feed                                              // what those who follow all are told
+	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
 
 	topology func(ctx context.Context) (any, error)
 	stats    func(ctx context.Context) any
@@ -51,7 +53,8 @@ func newWorld(t *testing.T) *world {
 		Entry: func(role, key string) (Entry, error) { return w.entry(role, key) },
 	}
 	w.handler = New(Config{
-		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h,
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h, Log: &w.feed,
+		Sources:  func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
 		Topology: func(ctx context.Context) (any, error) { return w.topology(ctx) },
 	})
 	w.handler.(*router).Use(described(t))

@@ -68,13 +68,14 @@ func ReadPlan(name string, data []byte) (Plan, error) {
 // judge holds the whole against what it must be, and finds the line of what is not.
 func (r *reading) judge(root *yaml.Node, d saga.Definition) {
 	step := func(i int) *yaml.Node { return resolved(at(root, "Steps").Content[i]) }
-	var m *saga.Mistake
-	if errors.As(d.Validate(), &m) {
+	for _, m := range d.Mistakes() {
 		n := root
 		if m.Step >= 0 {
 			n = step(m.Step)
 		}
 		r.wrong(at(n, strings.Split(m.Member, ".")...), "%s", m.Detail)
+	}
+	if len(r.mistakes) > 0 {
 		return
 	}
 	role := takenRole(d)

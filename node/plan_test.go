@@ -204,6 +204,10 @@ steps:
 		{"settings where there are none", "participant: external", "participant: {external: {url: x}}", []string{`7: step SHIPPING: participant: external: want no settings`}},
 		{"settings that are no mapping", "participant: external", "participant: {echo: 5}", []string{`7: step SHIPPING: participant: echo: want no settings`}},
 		{"a participant that holds itself", "participant: external", "participant: &p {echo: *p}", []string{`7: step SHIPPING: participant: echo: want no settings`}},
+		{"mistakes that the whole has", "factor: 2\n      cap: 1m", "factor: 0.5\n      cap: 1ms", []string{
+			`12: step SHIPPING: retry: factor 0.5: want 1 or more`,
+			`13: step SHIPPING: retry: the longest wait 1ms is less than the first, 1s`,
+		}},
 		{"mistakes by the dozen", "participant: external\n    timeout: 5m\n    retry:\n      attempts: 5", "participant: other\n    timeout: 5\n    retry:\n      attempts: x", []string{
 			`7: step SHIPPING: participant: want one of echo, external, http, smtp`,
 			`8: step SHIPPING: timeout "5": want a number and its unit, such as 30s, 5m or 24h`,

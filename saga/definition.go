@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -94,63 +95,73 @@ type Mistake struct {
 
 func (m *Mistake) Error() string { return "saga: " + m.Detail }
 
-// Validate reports the first mistake in the definition, as a *Mistake.
+// Validate reports all mistakes in the definition, joined.
 func (d Definition) Validate() error {
-	whole := func(member, detail string, args ...any) error {
-		return &Mistake{-1, member, fmt.Sprintf(detail, args...)}
+	var all []error
+	for _, m := range d.Mistakes() {
+		all = append(all, m)
 	}
-	switch {
-	case d.Version < 1:
-		return whole("Version", "definition version %d: want 1 or more", d.Version)
-	case d.Deadline < 0:
-		return whole("Deadline", "deadline %v: want none or more than nothing", d.Deadline)
-	case len(d.Steps) == 0 || d.Steps[0].Name != order.Detail:
-		return whole("Steps", "the first step must be %s: it is requested by the command itself", order.Detail)
+	return errors.Join(all...)
+}
+
+// Mistakes lists what is wrong with the definition, the whole first, then step by step.
+func (d Definition) Mistakes() (found []*Mistake) {
+	wrong := func(step int, member, detail string, args ...any) {
+		found = append(found, &Mistake{step, member, fmt.Sprintf(detail, args...)})
+	}
+	if d.Version < 1 {
+		wrong(-1, "Version", "definition version %d: want 1 or more", d.Version)
+	}
+	if d.Deadline < 0 {
+		wrong(-1, "Deadline", "deadline %v: want none or more than nothing", d.Deadline)
+	}
+	if len(d.Steps) == 0 || d.Steps[0].Name != order.Detail {
+		wrong(-1, "Steps", "the first step must be %s: it is requested by the command itself", order.Detail)
 	}
 	names := d.Names()
 	for i, s := range d.Steps {
-		mistake := func(member, detail string, args ...any) error {
-			return &Mistake{i, member, fmt.Sprintf("step %s: %s", s.Name, fmt.Sprintf(detail, args...))}
+		ofStep := func(member, detail string, args ...any) {
+			wrong(i, member, "step %s: %s", s.Name, fmt.Sprintf(detail, args...))
 		}
-		if !order.ValidStep(string(s.Name)) {
-			return &Mistake{i, "Name", fmt.Sprintf(
-				"step %q: want upper-case letters and digits, a letter first, and not the name of a row's other member", s.Name)}
-		}
-		if slices.Contains(names[:i], s.Name) {
-			return &Mistake{i, "Name", fmt.Sprintf("step %s stands twice", s.Name)}
+		switch {
+		case !order.ValidStep(string(s.Name)):
+			wrong(i, "Name", "step %q: want upper-case letters and digits, a letter first, and not the name of a row's other member", s.Name)
+		case slices.Contains(names[:i], s.Name):
+			wrong(i, "Name", "step %s stands twice", s.Name)
 		}
 		if s.Timeout <= 0 {
-			return mistake("Timeout", "timeout %v: want more than nothing", s.Timeout)
+			ofStep("Timeout", "timeout %v: want more than nothing", s.Timeout)
 		}
-		if member, detail := s.Retry.mistake(); member != "" {
-			return mistake("Retry."+member, "retry: %s", detail)
-		}
+		s.Retry.mistakes(func(member, detail string) { ofStep("Retry."+member, "retry: %s", detail) })
 		if c := s.Compensation; c.Possible {
 			if c.Timeout <= 0 {
-				return mistake("Compensation.Timeout", "compensation: timeout %v: want more than nothing", c.Timeout)
+				ofStep("Compensation.Timeout", "compensation: timeout %v: want more than nothing", c.Timeout)
 			}
-			if member, detail := c.Retry.mistake(); member != "" {
-				return mistake("Compensation.Retry."+member, "compensation: retry: %s", detail)
-			}
+			c.Retry.mistakes(func(member, detail string) {
+				ofStep("Compensation.Retry."+member, "compensation: retry: %s", detail)
+			})
 		}
 	}
-	return nil
+	return found
 }
 
-func (r Retry) mistake() (member, detail string) {
-	switch {
-	case r.Attempts < 1:
-		return "Attempts", fmt.Sprintf("attempts %d: want 1 or more", r.Attempts)
-	case r.Attempts == 1:
-		return "", ""
-	case r.First <= 0:
-		return "First", fmt.Sprintf("first wait %v: want more than nothing", r.First)
-	case !(r.Factor >= 1) || r.Factor-r.Factor != 0: // not a number, and infinity, too
-		return "Factor", fmt.Sprintf("factor %v: want 1 or more", r.Factor)
-	case r.Cap < r.First:
-		return "Cap", fmt.Sprintf("the longest wait %v is less than the first, %v", r.Cap, r.First)
+// mistakes tells what is wrong with the policy. One of a single attempt needs no waits.
+func (r Retry) mistakes(wrong func(member, detail string)) {
+	if r.Attempts < 1 {
+		wrong("Attempts", fmt.Sprintf("attempts %d: want 1 or more", r.Attempts))
 	}
-	return "", ""
+	if r.Attempts == 1 {
+		return
+	}
+	if r.First <= 0 {
+		wrong("First", fmt.Sprintf("first wait %v: want more than nothing", r.First))
+	}
+	if !(r.Factor >= 1) || r.Factor-r.Factor != 0 { // not a number, and infinity, too
+		wrong("Factor", fmt.Sprintf("factor %v: want 1 or more", r.Factor))
+	}
+	if r.Cap < r.First {
+		wrong("Cap", fmt.Sprintf("the longest wait %v is less than the first, %v", r.Cap, r.First))
+	}
 }
 
 // Names lists the steps' names in their order.

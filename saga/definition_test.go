@@ -2,15 +2,18 @@ package saga_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"simplecqrs/order"
 	"simplecqrs/saga"
 )
 
-func TestAPlanIsRefusedForItsFirstMistake(t *testing.T) {
+func TestAPlanIsRefusedForItsMistake(t *testing.T) {
 	with := func(change func(*saga.Definition)) saga.Definition {
 		d := saga.Default()
 		change(&d)
@@ -31,7 +34,6 @@ func TestAPlanIsRefusedForItsFirstMistake(t *testing.T) {
 		{name: "one attempt needs no waits", d: with(func(d *saga.Definition) { d.Steps[1].Retry = saga.Retry{Attempts: 1} })},
 		{name: "what cannot be undone needs no plan for that", d: with(func(d *saga.Definition) { d.Steps[1].Compensation = saga.Compensation{} })},
 
-		{"nothing", saga.Definition{}, -1, "Version", "saga: definition version 0: want 1 or more"},
 		{"no version", with(func(d *saga.Definition) { d.Version = 0 }), -1, "Version", "saga: definition version 0: want 1 or more"},
 		{"no steps", saga.Definition{Version: 1}, -1, "Steps", "saga: the first step must be ORDER: it is requested by the command itself"},
 		{"another first step", with(func(d *saga.Definition) { d.Steps = d.Steps[1:] }), -1, "Steps", "saga: the first step must be ORDER: it is requested by the command itself"},
@@ -62,6 +64,30 @@ func TestAPlanIsRefusedForItsFirstMistake(t *testing.T) {
 				t.Errorf("it says %#v, want %d, %s, %q", m, c.step, c.member, c.want)
 			}
 		})
+	}
+}
+
+func TestAllMistakesOfAPlanAreToldAndEachOnce(t *testing.T) {
+	d := saga.Default()
+	d.Version, d.Deadline = 0, -1
+	d.Steps[0].Timeout = 0
+	d.Steps[1].Name, d.Steps[1].Retry = "shipping", saga.Retry{Attempts: 2, First: 2, Factor: 0, Cap: 1}
+	d.Steps[1].Compensation = saga.Compensation{Possible: true}
+	const want = `saga: definition version 0: want 1 or more
+saga: deadline -1ns: want none or more than nothing
+saga: step ORDER: timeout 0s: want more than nothing
+saga: step "shipping": want upper-case letters and digits, a letter first, and not the name of a row's other member
+saga: step shipping: retry: factor 0: want 1 or more
+saga: step shipping: retry: the longest wait 1ns is less than the first, 2ns
+saga: step shipping: compensation: timeout 0s: want more than nothing
+saga: step shipping: compensation: retry: attempts 0: want 1 or more
+saga: step shipping: compensation: retry: first wait 0s: want more than nothing
+saga: step shipping: compensation: retry: factor 0: want 1 or more`
+	if diff := cmp.Diff(want, fmt.Sprint(d.Validate())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := saga.Default().Validate(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,28 +4,119 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
+	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 )
+
+// Exit codes of what asks an edge, beside the others.
+const (
+	exitNotFound    = 3
+	exitRefused     = 4
+	exitUnavailable = 5
+	exitForbidden   = 6
+	exitOtherEnd    = 7
+)
+
+const exitHelp = `
+Exit codes: 0 all went well, 1 it failed, 2 it was asked for what it does not know,
+3 there is no such thing, 4 refused as things stand, 5 the edge is not there or cannot
+answer, 6 not allowed, 7 the order has ended otherwise than completed. Of several the
+first that went wrong counts.`
+
+// codedError is a failure that has an exit code of its own.
+type codedError struct {
+	error
+	code int
+}
+
+// codeOf is the exit code for a failure.
+func codeOf(err error) int {
+	var coded *codedError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return exitFailed
+}
+
+// exitOf is the exit code for a status that is a failure.
+func exitOf(status int) int {
+	switch status {
+	case http.StatusNotFound:
+		return exitNotFound
+	case http.StatusConflict, http.StatusUnprocessableEntity:
+		return exitRefused
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return exitUnavailable
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitForbidden
+	}
+	return exitFailed
+}
 
 // edgeClient asks an edge and prints what it answers.
 type edgeClient struct {
-	server string
-	raw    bool // print the answer as it is
-	out    output
+	url   string
+	token string
+	http  *http.Client
+	raw   bool // print the answer as it is
+	out   output
+}
+
+// clientFlags are the flags that say which edge is meant, and how to talk with it.
+func clientFlags(f *flag.FlagSet) {
+	define(f, "url", "http://127.0.0.1:8080", httpURL, "`URL` of the edge")
+	f.String("token", "", "`token` that lets one in; other users of the machine may see it there, which -token-file avoids")
+	f.String("token-file", "", "`file` with the token")
+	f.String("cacert", "", "`file` with the certificates, in PEM, of who may vouch for the edge (default those of the machine)")
+	define(f, "o", "text", oneOf("text", "json"), "`format` of the answer: text for people, or json as the edge gives it")
+}
+
+// clientOf is the client that the flags say.
+func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
+	value := func(name string) string { return f.Lookup(name).Value.String() }
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = atOnce
+	c = edgeClient{
+		url: strings.TrimRight(value("url"), "/"), token: value("token"), http: &http.Client{Transport: transport},
+		raw: value("o") == "json", out: out,
+	}
+	if file := value("token-file"); file != "" {
+		if c.token != "" {
+			return c, wrongArguments("-token and -token-file do not go together")
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return c, wrongArguments("-token-file: " + err.Error())
+		}
+		c.token = strings.TrimSpace(string(text))
+	}
+	if file := value("cacert"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return c, wrongArguments("-cacert: " + err.Error())
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return c, wrongArguments("-cacert: no certificate is in " + file)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return c, nil
 }
 
 type edgeAnswer struct {
 	status int
+	header http.Header
 	body   []byte
 }
 
@@ -33,82 +124,95 @@ const (
 	// answerTime is what the edge may take, beside the wait that it is asked for.
 	answerTime = 30 * time.Second
 	maxAnswer  = 64 << 20
+	// atOnce is how many requests are on their way at once, where there are several.
+	atOnce = 16
 )
+
+// request makes a request of the edge; a body that is nil is none.
+func (c edgeClient) request(ctx context.Context, method, path string, body map[string]json.RawMessage) (*http.Request, error) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	if body == nil {
+		encoded = nil
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(encoded))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return r, nil
+}
+
+// send sends a request. That nobody answers has an exit code.
+func (c edgeClient) send(r *http.Request) (*http.Response, error) {
+	answer, err := c.http.Do(r)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		err = &codedError{err, exitUnavailable}
+	}
+	return answer, err
+}
 
 // ask sends a request; an answer that is a failure is an error, with its exit code.
 func (c edgeClient) ask(ctx context.Context, method, path string, body map[string]json.RawMessage, wait time.Duration) (a edgeAnswer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+answerTime)
 	defer cancel()
-	encoded, err := json.Marshal(body)
+	r, err := c.request(ctx, method, path, body)
 	if err != nil {
 		return a, err
-	}
-	r, err := http.NewRequestWithContext(ctx, method, c.server+path, nil)
-	if err != nil {
-		return a, err
-	}
-	if body != nil {
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(encoded)), int64(len(encoded))
-		r.Header.Set("Content-Type", "application/json")
 	}
 	if wait > 0 {
 		r.Header.Set("Prefer", "wait="+strconv.Itoa(int(wait.Seconds())))
 	}
-	got, err := http.DefaultClient.Do(r)
+	got, err := c.send(r)
 	if err != nil {
 		return a, err
 	}
-	a.status = got.StatusCode
+	return c.answered(got)
+}
+
+// answered reads an answer.
+func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
+	a.status, a.header = got.StatusCode, got.Header
 	a.body, err = io.ReadAll(io.LimitReader(got.Body, maxAnswer))
-	if err = errors.Join(err, got.Body.Close()); err != nil || a.status < http.StatusBadRequest {
-		return a, err
+	if err = errors.Join(err, got.Body.Close()); err != nil {
+		return a, &codedError{err, exitUnavailable}
+	}
+	if a.status < http.StatusBadRequest {
+		return a, nil
 	}
 	var problem struct{ Detail, Title string }
 	if json.Unmarshal(a.body, &problem) != nil { // it is not from our edge
 		problem.Detail = string(a.body[:min(len(a.body), 500)])
 	}
 	if c.raw {
-		err = c.print(string(a.body))
+		err = c.out.print(string(a.body))
 	}
 	said := cmp.Or(plain(problem.Detail), problem.Title, got.Status)
 	return a, errors.Join(err, &codedError{errors.New(said), exitOf(a.status)})
 }
 
-func (c edgeClient) print(text string) error {
-	_, err := io.WriteString(c.out.answer, text)
-	return err
-}
-
-// table is lines of cells.
-type table [][]string
-
-func (t table) String() string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, line := range t {
-		cells := make([]string, len(line))
-		for i, cell := range line {
-			cells[i] = plain(cell)
-		}
-		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) // nothing fails that writes to a string
+// get asks for something and reads it into what is to be printed; as it is, if that is
+// wanted.
+func (c edgeClient) get(ctx context.Context, path string, into any, table func() table) error {
+	a, err := c.ask(ctx, http.MethodGet, path, nil, 0)
+	switch {
+	case err != nil:
+		return err
+	case c.raw:
+		return c.out.print(string(a.body))
 	}
-	_ = w.Flush() // nor does this
-	return paddingAtEnds.ReplaceAllString(b.String(), "")
+	if err := json.Unmarshal(a.body, into); err != nil {
+		return err
+	}
+	return c.out.show(table())
 }
-
-var paddingAtEnds = regexp.MustCompile(`(?m) +$`)
-
-// plain is a text that does nothing to a terminal, in one line.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-}
-
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func quoted(s string) json.RawMessage {
 	b, err := json.Marshal(s)
@@ -116,4 +220,9 @@ func quoted(s string) json.RawMessage {
 		panic(err) // a string is always JSON
 	}
 	return b
+}
+
+// errorf is a failure with an exit code.
+func errorf(code int, format string, args ...any) error {
+	return &codedError{fmt.Errorf(format, args...), code}
 }

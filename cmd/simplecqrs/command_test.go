@@ -43,7 +43,7 @@ func simplecqrs(t *testing.T, args ...string) (code int, answer, log string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var a, l strings.Builder
-	code = run(ctx, args, output{&a, &l})
+	code = run(ctx, args, output{answer: &a, log: &l})
 	return code, a.String(), l.String()
 }
 

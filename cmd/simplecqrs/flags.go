@@ -12,19 +12,23 @@ import (
 	"strings"
 )
 
-// usageError is a mistake in the arguments, and how they should be.
+// usageError is a mistake in the arguments, and the command whose -h tells how they
+// should be.
 type usageError struct {
 	error
-	usage string
+	command string
 }
 
 // newFlags makes the flags of a command, whose -h begins with the synopsis.
 func newFlags(name, synopsis string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.String(configFlag, "", "`file` with values for flags")
 	f.Usage = func() {
+		f.VisitAll(func(one *flag.Flag) { one.Usage += " [" + variable(one.Name) + "]" })
 		// As PrintDefaults does, it takes no note of an error.
 		_, _ = fmt.Fprintf(f.Output(), "usage: simplecqrs %s [flags]\n\n%s\n\n", name, synopsis)
 		f.PrintDefaults()
+		_, _ = io.WriteString(f.Output(), settingsHelp)
 	}
 	return f
 }
@@ -32,28 +36,50 @@ func newFlags(name, synopsis string) *flag.FlagSet {
 // parse reads the flags and allows nothing beside them. Asked for help, it gives
 // that and flag.ErrHelp.
 func parse(f *flag.FlagSet, args []string, out output) error {
+	rest, err := parseMixed(f, args, out)
+	if err == nil && len(rest) > 0 {
+		err = refuse(f, fmt.Errorf("unexpected argument %q", rest[0]))
+	}
+	return err
+}
+
+// parseMixed reads the flags, wherever they are given, and gives what stands between
+// them on the command line.
+func parseMixed(f *flag.FlagSet, args []string, out output) (rest []string, err error) {
+	if out.flags != nil {
+		out.flags(f)
+		return nil, flag.ErrHelp
+	}
+	help := f.Usage
+	f.Usage = func() {} // not at each mistake
 	f.SetOutput(io.Discard)
-	err := f.Parse(args)
-	if err == nil && f.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	for err = f.Parse(args); err == nil && f.NArg() > 0; err = f.Parse(f.Args()[1:]) {
+		rest = append(rest, f.Arg(0))
+	}
+	if err == nil {
+		err = settle(f)
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		f.SetOutput(out.answer)
-		f.Usage()
-		return flag.ErrHelp
+		help()
+		return nil, flag.ErrHelp
 	case err != nil:
-		return refuse(f, err)
+		return nil, refuse(f, err)
 	}
-	return nil
+	return rest, nil
 }
 
-// refuse says what is wrong with the arguments, and how they should be.
+// refuse says what is wrong with the arguments, and where to find how they should be.
 func refuse(f *flag.FlagSet, err error) error {
-	var b strings.Builder
-	f.SetOutput(&b)
-	f.Usage()
-	return &usageError{err, b.String()}
+	var path []string
+	for word := range strings.FieldsSeq(f.Name()) {
+		if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") != "" {
+			break
+		}
+		path = append(path, word)
+	}
+	return &usageError{err, strings.Join(path, " ")}
 }
 
 // checked is a flag whose value is refused where it is given, before anything starts.
@@ -102,10 +128,20 @@ func listOf(one func(string) (string, error)) func(string) (list, error) {
 	}
 }
 
+// unknownValue is a value that is not one of a few.
+type unknownValue struct {
+	value string
+	known []string
+}
+
+func (u *unknownValue) Error() string {
+	return fmt.Sprintf("%q is unknown; known are %s", u.value, strings.Join(u.known, ", "))
+}
+
 func oneOf(known ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if !slices.Contains(known, s) {
-			return "", fmt.Errorf("%q is unknown; known are %s", s, strings.Join(known, ", "))
+			return "", &unknownValue{s, known}
 		}
 		return s, nil
 	}

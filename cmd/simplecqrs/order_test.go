@@ -1,133 +1,20 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os/user"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
-	"simplecqrs/edge"
 	"simplecqrs/order"
-	"simplecqrs/saga"
 )
-
-// shop is an edge whose log and rows are a map, in which pauses are carried out and
-// cancels rejected at once, and other commands left alone.
-type shop struct {
-	url string
-
-	mu   sync.Mutex
-	rows map[string]order.Row
-	log  []order.Event
-	asks []string // paths and queries
-}
-
-func openShop(t *testing.T, rows ...order.Row) *shop {
-	s := &shop{rows: map[string]order.Row{}}
-	for _, r := range rows {
-		s.rows[r.ID] = r
-	}
-	handler := edge.New(edge.Config{Emit: s.Emit, Rows: s, Definition: saga.Default(), Health: edge.Health{
-		Ready: func() []edge.Component { return nil }, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
-	}})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.asks = append(s.asks, r.Method+" "+r.URL.String()+" "+r.Header.Get("Prefer"))
-		s.mu.Unlock()
-		handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	s.url = server.URL
-	return s
-}
-
-func (s *shop) Emit(_ context.Context, e order.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log = append(s.log, e)
-	s.rows[e.OrderID] = order.Fold(s.rows[e.OrderID], e)
-	said := map[order.Type]order.Type{
-		order.Pause.Type(): order.OrderPaused, order.Cancel.Type(): order.OrderCommandRejected,
-	}[e.Type]
-	if said != "" {
-		s.rows[e.OrderID] = order.Fold(s.rows[e.OrderID], order.Event{
-			OrderID: e.OrderID, Type: said, ID: e.ID + "/said", Causation: e.ID, Time: e.Time, Reason: "because", Attempt: 1,
-		})
-	}
-	return nil
-}
-
-func (s *shop) Get(_ context.Context, id string) (order.Row, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	row, found := s.rows[id]
-	if !found {
-		return row, order.NoSuchOrder(id)
-	}
-	return row, nil
-}
-
-func (s *shop) Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
-	if row, err := s.Get(ctx, id); err != nil || until(row) {
-		return row, err
-	}
-	<-ctx.Done()
-	return order.Row{}, ctx.Err()
-}
-
-// List gives two orders a page, however many are asked for.
-func (s *shop) List(_ context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
-		switch {
-		case id <= after || !f.Matches(s.rows[id]):
-		case len(rows) == min(limit, 2):
-			return rows, rows[len(rows)-1].ID, nil
-		default:
-			rows = append(rows, s.rows[id])
-		}
-	}
-	return rows, "", nil
-}
-
-func (s *shop) events() []order.Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.log)
-}
-
-// order runs simplecqrs order against the shop.
-func (s *shop) order(t *testing.T, args ...string) (code int, answer, log string) {
-	t.Helper()
-	return simplecqrs(t, append([]string{"order"}, append(args, "-server", s.url)...)...)
-}
-
-var opened = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-func rowWith(id string, status order.Status, events ...order.Event) order.Row {
-	row := order.Fold(order.Row{}, order.Event{
-		OrderID: id, Type: "ORDER_REQUESTED", ID: id + "/0", Time: opened, Attempt: 1, Status: status,
-	})
-	for i, e := range events {
-		e.OrderID, e.ID, e.Attempt = id, fmt.Sprintf("%s/%d", id, i+1), max(e.Attempt, 1)
-		e.Time = opened.Add(time.Duration(i+1) * time.Second)
-		row = order.Fold(row, e)
-	}
-	return row
-}
 
 func TestAnOrderIsPlacedFromTheCommandLine(t *testing.T) {
 	s := openShop(t)
@@ -147,7 +34,8 @@ func TestAnOrderIsPlacedFromTheCommandLine(t *testing.T) {
 	if second.StartAt.Year() != 2999 || second.Type != order.OrderScheduled {
 		t.Errorf("event %+v", second)
 	}
-	if code, answer, log = s.order(t, "place", "-wait", "1s"); code != 0 || !strings.Contains(log, "it has not ended within 1s") {
+	code, answer, log = s.order(t, "place", "-wait", "1s")
+	if third := s.events()[2]; code != 1 || answer != third.OrderID+"\n" || !strings.Contains(log, third.OrderID+" has not ended within 1s") {
 		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
 	}
 	if got := s.asks[2]; got != "POST /command wait=1" {
@@ -191,26 +79,35 @@ TIME                      EVENT                   ATTEMPT  STATUS     CAUSE     
 
 func TestListsAreShownForPeopleAndTellHowToGoOn(t *testing.T) {
 	stuck := order.Event{Type: order.OrderStuck, Status: order.StatusStuck, Reason: "PAYMENT: no funds"}
-	s := openShop(t, rowWith("ORD-00001", ""), rowWith("ORD-00002", "", stuck), rowWith("ORD-00003", "", stuck), rowWith("ORD-00004", "", stuck))
+	rows := []order.Row{rowWith("ORD-00001", "")}
+	for i := range 3 {
+		rows = append(rows, rowWith(fmt.Sprintf("ORD-0000%d", i+2), "", stuck))
+	}
+	for i := range rows {
+		rows[i].Meta.CreatedAt = time.Now().Add(-150 * time.Minute)
+		rows[i].Meta.UpdatedAt = rows[i].Meta.CreatedAt.Add(time.Duration(min(i, 1)) * time.Hour)
+		rows[i].Meta.History[len(rows[i].Meta.History)-1].Time = rows[i].Meta.UpdatedAt
+	}
+	s, second := openShop(t, rows...), order.PlaceOf(rows[1]).String()
 	for _, c := range []struct {
 		args        []string
 		answer, log string
 	}{
 		{
 			[]string{"list", "-status", "running"},
-			"ORDER      STATUS   LAST EVENT       CHANGED\n" +
-				"ORD-00001  running  ORDER_REQUESTED  2026-01-02T03:04:05.000Z\n", "",
+			"ORDER      STATUS   LAST EVENT       PLACED       CHANGED\n" +
+				"ORD-00001  running  ORDER_REQUESTED  2 hours ago  2 hours ago\n", "",
 		},
 		{
 			[]string{"list", "-type", "ORDER_STUCK", "-since", "2026-01-01T00:00:00Z", "-limit", "1"},
-			"ORDER      STATUS  LAST EVENT   CHANGED\n" +
-				"ORD-00002  stuck   ORDER_STUCK  2026-01-02T03:04:06.000Z\n", "there may be more: -after ORD-00002\n",
+			"ORDER      STATUS  LAST EVENT   PLACED       CHANGED\n" +
+				"ORD-00002  stuck   ORDER_STUCK  2 hours ago  1 hour ago\n", "there may be more: -after " + second + "\n",
 		},
 		{
-			[]string{"stuck", "-for", "1000000h", "-after", "ORD-00002"},
-			"ORDER      STATUS  SINCE                     WHY\n" +
-				"ORD-00003  stuck   2026-01-02T03:04:06.000Z  PAYMENT: no funds\n" +
-				"ORD-00004  stuck   2026-01-02T03:04:06.000Z  PAYMENT: no funds\n", "",
+			[]string{"stuck", "-for", "1000h", "-after", second},
+			"ORDER      STATUS  SINCE       WHY\n" +
+				"ORD-00003  stuck   1 hour ago  PAYMENT: no funds\n" +
+				"ORD-00004  stuck   1 hour ago  PAYMENT: no funds\n", "",
 		},
 	} {
 		code, answer, log := s.order(t, c.args...)
@@ -237,7 +134,7 @@ func TestACommandTellsWhatCameOfItAndByItsExitCodeToo(t *testing.T) {
 		{"accepted", []string{"cancel", runs}, 0, []string{runs + "  accepted  CMD-"}},
 		{"done", []string{"pause", runs, "-wait", "5s"}, 0, []string{runs + "  done  ORDER_PAUSED\n"}},
 		{"accepted though it waits for an operator", []string{"retry", stands}, 0, []string{stands + "  accepted  CMD-"}},
-		{"not answered", []string{"retry", "-wait", "1s", stands}, 0, []string{stands + "  accepted", "it was not answered within 1s"}},
+		{"not answered", []string{"retry", "-wait", "1s", stands}, 1, []string{stands + "  accepted", stands + " has not answered within 1s"}},
 		{"rejected", []string{"cancel", "-wait", "5s", runs}, 4, []string{"simplecqrs order: because"}},
 		{"refused", []string{"pause", ended}, 4, []string{"simplecqrs order: the order is completed"}},
 		{"not there", []string{"pause", none}, 3, []string{"simplecqrs order: no order found for " + none}},
@@ -245,9 +142,9 @@ func TestACommandTellsWhatCameOfItAndByItsExitCodeToo(t *testing.T) {
 		{"not there, as JSON", []string{"history", none, "-o", "json"}, 3, []string{`"status":404`}},
 		{"several", []string{"pause", runs, none, ended}, 3, []string{
 			runs + "  accepted  CMD-", none + "  refused   no order found", ended + "  refused   the order is completed",
-			"2 of 3 orders did not take it",
+			"2 of 3 went wrong, the first with: no order found",
 		}},
-		{"several, of which one is refused first", []string{"pause", ended, none}, 4, []string{"2 of 2 orders did not take it"}},
+		{"several, of which one is refused first", []string{"pause", ended, none}, 4, []string{"2 of 2 went wrong, the first with: the order is completed"}},
 		{"several, all well", []string{"cancel", runs, stands, "-o", "json"}, 0, []string{`"status":202`}},
 		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done", stands + "  done"}},
 	} {
@@ -307,19 +204,19 @@ func TestACommandCarriesWhatTheCommandLineSays(t *testing.T) {
 
 func TestTheServerIsTakenFromTheEnvironmentUnlessItIsSaid(t *testing.T) {
 	s := openShop(t, rowWith("ORD-00001", ""))
-	t.Setenv("SIMPLECQRS_SERVER", s.url+"/")
+	t.Setenv("SIMPLECQRS_URL", s.url+"/")
 	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 0 {
 		t.Errorf("exit code %d, log %s", code, log)
 	}
-	t.Setenv("SIMPLECQRS_SERVER", "http://127.0.0.1:1")
+	t.Setenv("SIMPLECQRS_URL", "http://127.0.0.1:1")
 	if code, _, log := s.order(t, "get", "ORD-00001"); code != 0 {
 		t.Errorf("exit code %d, log %s", code, log)
 	}
-	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 1 || !strings.Contains(log, "refused") {
+	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 5 || !strings.Contains(log, "refused") {
 		t.Errorf("nobody there: exit code %d, log %s", code, log)
 	}
-	t.Setenv("SIMPLECQRS_SERVER", "nowhere")
-	if code, _, log := simplecqrs(t, "order", "list"); code != 2 || !strings.Contains(log, "SIMPLECQRS_SERVER is \"nowhere\"") {
+	t.Setenv("SIMPLECQRS_URL", "nowhere")
+	if code, _, log := simplecqrs(t, "order", "list"); code != 2 || !strings.Contains(log, "SIMPLECQRS_URL: want http://host:port") {
 		t.Errorf("no URL: exit code %d, log %s", code, log)
 	}
 }
@@ -333,15 +230,15 @@ func TestWhatIsNotFromAnEdgeIsAFailureThatIsShown(t *testing.T) {
 	}))
 	defer s.Close()
 	for _, c := range []struct {
-		answer, log string
-		status      int
+		answer, log  string
+		status, code int
 	}{
-		{"<html>bad gateway", "simplecqrs order: <html>bad gateway", 502},
-		{"", "simplecqrs order: 503 Service Unavailable", 503},
-		{"hello", "simplecqrs order: invalid character", 200},
+		{"<html>bad gateway", "simplecqrs order: <html>bad gateway", 502, 5},
+		{"", "simplecqrs order: 503 Service Unavailable", 503, 5},
+		{"hello", "simplecqrs order: invalid character", 200, 1},
 	} {
 		answer, status = c.answer, c.status
-		if code, _, log := simplecqrs(t, "order", "list", "-server", s.URL); code != 1 || !strings.Contains(log, c.log) {
+		if code, _, log := simplecqrs(t, "order", "list", "-url", s.URL); code != c.code || !strings.Contains(log, c.log) {
 			t.Errorf("%d %q: exit code %d, log %s", c.status, c.answer, code, log)
 		}
 	}
@@ -374,7 +271,7 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"list", "-o", "yaml"}, `flag -o: "yaml" is unknown; known are text, json`},
 	} {
 		code, answer, log := s.order(t, c.args...)
-		if code != 2 || answer != "" || !strings.Contains(log, c.want) || !strings.Contains(log, "usage: simplecqrs order "+c.args[0]) {
+		if code != 2 || answer != "" || !strings.Contains(log, c.want) || !strings.Contains(log, "; simplecqrs order "+c.args[0]+" -h tells more\n") {
 			t.Errorf("%q: exit code %d, answer %q, log %s", c.args, code, answer, log)
 		}
 	}
@@ -392,14 +289,14 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 func TestHelpTellsOfAllThatCanBeDoneWithOrdersAndOfTheExitCodes(t *testing.T) {
 	for _, args := range [][]string{{"order", "-h"}, {"order", "pause", "ORD-00001", "-h"}} {
 		code, answer, log := simplecqrs(t, args...)
-		for _, want := range []string{"0 if all went well", "3 if there is no such order", "4 if the order does not stand"} {
+		for _, want := range []string{"0 all went well", "3 there is no such thing", "4 refused as things stand", "7 the order has ended otherwise"} {
 			if code != 0 || log != "" || !strings.Contains(answer, want) {
 				t.Errorf("%q: exit code %d, log %s, answer %s", args, code, log, answer)
 			}
 		}
 	}
 	_, answer, _ := simplecqrs(t, "order", "-h")
-	for verb := range orderVerbs {
+	for verb := range orderVerbs() {
 		if !strings.Contains(answer, verb) {
 			t.Errorf("it does not tell of %s", verb)
 		}

@@ -33,7 +33,7 @@ func startServe(t *testing.T, args ...string) *served {
 	s := &served{log: newTranscript()}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, append([]string{"serve", "-listen", "127.0.0.1:0"}, args...), output{t.Output(), s.log})
+		ended <- run(ctx, append([]string{"serve", "-listen", "127.0.0.1:0"}, args...), output{answer: t.Output(), log: s.log})
 	}()
 	s.stop = sync.OnceValue(func() int { cancel(); return <-ended })
 	t.Cleanup(func() { s.stop() })
@@ -116,7 +116,7 @@ func TestAnInterruptBeforeItServesIsNoFailure(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	var log strings.Builder
-	code := run(ctx, []string{"serve", "-listen", "127.0.0.1:0", "-brokers", startBroker(t, 2)}, output{t.Output(), &log})
+	code := run(ctx, []string{"serve", "-listen", "127.0.0.1:0", "-brokers", startBroker(t, 2)}, output{answer: t.Output(), log: &log})
 	if code != 0 || !strings.Contains(log.String(), "interrupted before it served") {
 		t.Errorf("exit code %d, log %s", code, log.String())
 	}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+	"sync"
+	"time"
+
+	"simplecqrs/order"
+)
+
+// commanding is the verb of a command to orders.
+func commanding(command order.Command, synopsis string) verb {
+	synopsis += "\nWhich orders is said by their ids, or by flags for all that are so."
+	what := "what comes of it, which may be that it is rejected"
+	if command == order.Cancel {
+		what += ", and then until all is undone"
+	}
+	return verb{" [ID…]", synopsis, func(f *flag.FlagSet) doing {
+		filter := filterFlags(f)
+		wait := waitFlag(f, what)
+		texts := map[string]*string{
+			"reason": f.String("reason", "", "`why`, for the record"),
+			"actor":  f.String("actor", whoami(), "`who` asks for it, for the record"),
+		}
+		body := map[string]json.RawMessage{}
+		var output, at *string
+		if command == order.Skip {
+			output = jsonFlag(f, "output", "`JSON` that stands for what the skipped step would have given")
+		}
+		if command == order.Schedule {
+			at = timeFlag(f, "at", "`time` at which the order is to begin")
+		}
+		return func(ctx context.Context, c edgeClient, ids []string) error {
+			for name, text := range texts {
+				if *text != "" {
+					body[name] = quoted(*text)
+				}
+			}
+			if output != nil && *output != "" {
+				body["output"] = json.RawMessage(*output)
+			}
+			if at != nil {
+				if *at == "" {
+					return wrongArguments("say when, with -at")
+				}
+				body["startAt"] = quoted(*at)
+			}
+			b := bulk{path: "/command/", verb: string(command), wait: *wait}
+			if command == order.Cancel {
+				b.then = c.undone
+			}
+			set := filter()
+			if len(ids) > 0 == (len(set) > 0) {
+				return wrongArguments("name orders, or say by -status, -type or -since which are meant")
+			}
+			return c.give(ctx, b, body, ids, set)
+		}
+	}}
+}
+
+// whoami is the user of the machine; empty if it does not tell.
+func whoami() string {
+	u, err := user.Current()
+	if err != nil {
+		return os.Getenv("USER")
+	}
+	return u.Username
+}
+
+// undone waits until a cancelled order has ended, or stands until an operator acts.
+func (c edgeClient) undone(ctx context.Context, id string) (order.Status, error) {
+	h, err := c.follow(ctx, id, func(h history) error {
+		if h.Status == order.StatusStuck || h.Parked != "" {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "", fmt.Errorf("%s is being undone still", id)
+	case err == nil && h.Status != order.StatusCancelled:
+		err = endOf(h)
+	}
+	return h.Status, err
+}
+
+// bulk is something that can be asked of one thing, or of several.
+type bulk struct {
+	path, verb string
+	wait       time.Duration
+	// then, if set, is waited for after the answer: it gives how the thing has ended.
+	then func(ctx context.Context, id string) (order.Status, error)
+
+	all, wrong int
+	first      error // of those that went wrong
+	next       string
+}
+
+// give asks it of those that are named, or of all that a filter matches.
+func (c edgeClient) give(ctx context.Context, b bulk, body map[string]json.RawMessage, ids []string, filter map[string]string) error {
+	if b.wait > 0 {
+		defer c.out.waiting("what comes of it").stop()
+	}
+	if len(ids) == 1 {
+		return c.giveOne(ctx, b, body, ids[0])
+	}
+	member, which := "ids", any(ids)
+	if len(ids) == 0 {
+		member, which = "filter", filter
+	}
+	for {
+		encoded, err := json.Marshal(which)
+		if err != nil {
+			return err
+		}
+		body[member] = encoded
+		if err := c.giveMany(ctx, &b, body); err != nil {
+			return err
+		}
+		if b.next == "" {
+			break
+		}
+		filter["after"] = b.next
+	}
+	if b.wrong > 0 {
+		return errorf(codeOf(b.first), "%d of %d went wrong, the first with: %w", b.wrong, b.all, b.first)
+	}
+	return nil
+}
+
+// giveOne asks it of one.
+func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.RawMessage, id string) error {
+	ends := time.Now().Add(b.wait)
+	a, err := c.ask(ctx, http.MethodPost, b.path+url.PathEscape(id)+"/"+b.verb, body, b.wait)
+	if err != nil {
+		return err
+	}
+	var said struct{ Command, Type string }
+	if err := json.Unmarshal(a.body, &said); err != nil {
+		return err
+	}
+	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Type)}
+	c.await(ctx, b, &r, ends)
+	if c.raw {
+		err = c.out.print(string(a.body))
+	} else {
+		err = c.out.show(table{r.cells()})
+	}
+	return errors.Join(err, r.judge(b.wait))
+}
+
+// outcome is what came of it for one of several.
+type outcome struct {
+	ID, Command, Error string
+	Status             int
+	late               error
+	ended              order.Status
+}
+
+func (r outcome) cells() []string {
+	switch {
+	case r.Status >= http.StatusBadRequest:
+		return []string{r.ID, "refused", r.Error}
+	case r.ended != "":
+		return []string{r.ID, "done", string(r.ended)}
+	case r.Status == http.StatusOK && r.late == nil:
+		return []string{r.ID, "done", r.Command}
+	}
+	return []string{r.ID, "accepted", r.Command}
+}
+
+// judge says what went wrong, if anything did.
+func (r outcome) judge(wait time.Duration) error {
+	switch {
+	case r.Status >= http.StatusBadRequest:
+		return errorf(exitOf(r.Status), "%s", plain(r.Error))
+	case wait > 0 && r.Status == http.StatusAccepted:
+		return fmt.Errorf("%s has not answered within %v", plain(r.ID), wait)
+	}
+	return r.late
+}
+
+// await waits for what comes after the answer, until the wait is over.
+func (c edgeClient) await(ctx context.Context, b bulk, r *outcome, ends time.Time) {
+	if b.then == nil || r.Status != http.StatusOK {
+		return
+	}
+	ctx, cancel := context.WithDeadline(ctx, ends)
+	defer cancel()
+	r.ended, r.late = b.then(ctx, r.ID)
+}
+
+// giveMany asks it of several in one request, and counts what went wrong.
+func (c edgeClient) giveMany(ctx context.Context, b *bulk, body map[string]json.RawMessage) error {
+	ends := time.Now().Add(b.wait)
+	a, err := c.ask(ctx, http.MethodPost, b.path+b.verb, body, b.wait)
+	if err != nil {
+		return err
+	}
+	var page struct {
+		Results []outcome
+		Next    string
+	}
+	if err := json.Unmarshal(a.body, &page); err != nil {
+		return err
+	}
+	var (
+		all  sync.WaitGroup
+		turn = make(chan struct{}, atOnce)
+	)
+	for i := range page.Results {
+		turn <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turn }()
+			c.await(ctx, *b, &page.Results[i], ends)
+		})
+	}
+	all.Wait()
+	var t table
+	for _, r := range page.Results {
+		t = append(t, r.cells())
+		b.all++
+		if err := r.judge(b.wait); err != nil {
+			b.wrong++
+			b.first = cmp.Or(b.first, err)
+		}
+	}
+	b.next = page.Next
+	if c.raw {
+		return c.out.print(string(a.body))
+	}
+	return c.out.show(t)
+}

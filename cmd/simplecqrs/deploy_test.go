@@ -1,0 +1,74 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+)
+
+// commandComplaints tells what is wrong with a command line of ours and its environment,
+// where it can be asked whether a file is there.
+func commandComplaints(args []string, env map[string]string, isThere func(file string) bool) (found []string) {
+	complain := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	if len(args) == 0 {
+		return []string{"no command"}
+	}
+	path := args[:1]
+	if len(verbs()[args[0]]) > 0 {
+		path = args[:min(2, len(args))]
+	}
+	f := flagsOf(path...)
+	if f == nil {
+		return []string{"there is no command " + strings.Join(path, " ")}
+	}
+	accessFlags(f)
+	f.Usage = func() {}
+	f.SetOutput(io.Discard)
+	if err := f.Parse(args[len(path):]); err != nil {
+		complain("%v", err)
+	}
+	if f.NArg() > 0 {
+		complain("the argument %s is none", f.Arg(0))
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if !strings.HasPrefix(name, "SIMPLECQRS_") {
+			continue
+		}
+		known := false
+		f.VisitAll(func(one *flag.Flag) {
+			if variable(one.Name) == name {
+				known = true
+				if err := one.Value.Set(env[name]); err != nil {
+					complain("%s: %v", name, err)
+				}
+			}
+		})
+		if !known {
+			complain("no flag is given by %s", name)
+		}
+	}
+	f.VisitAll(func(one *flag.Flag) {
+		file := one.Value.String()
+		if what, _ := flag.UnquoteUsage(one); what == "file" && file != "" && !isThere(file) {
+			complain("nothing is at %s", file)
+		}
+	})
+	if listen := f.Lookup("listen"); listen != nil && f.Lookup("tokens").Value.String() == "" {
+		if host, _, err := net.SplitHostPort(listen.Value.String()); err != nil || host == "" {
+			complain("it listens to all and asks for no token")
+		}
+	}
+	return found
+}
+
+// accessFlags are the flags that say who is let in, where they are not there yet.
+func accessFlags(f *flag.FlagSet) {
+	if f.Lookup("listen") != nil && f.Lookup("tokens") == nil {
+		f.String("tokens", "", "`file`")
+		f.Bool("plain-http", false, "")
+	}
+}

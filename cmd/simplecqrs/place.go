@@ -1,0 +1,158 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"simplecqrs/order"
+)
+
+// mostPlaced is how many orders can be placed by one command.
+const mostPlaced = 1_000_000
+
+func definePlace(f *flag.FlagSet) doing {
+	inputs := jsonFlag(f, "inputs", "`JSON` object with what the steps are to work with, as {\"payment\": …}")
+	at := timeFlag(f, "at", "`time` at which the order begins")
+	n := define(f, "n", 1, count(mostPlaced), fmt.Sprintf("how many `orders` to place, %d at a time; with -o json the answers are lines", atOnce))
+	wait := waitFlag(f, "the end of each order, which is then shown")
+	return func(ctx context.Context, c edgeClient, ids []string) error {
+		body := map[string]json.RawMessage{}
+		if *inputs != "" && json.Unmarshal([]byte(*inputs), &body) != nil || body == nil {
+			return wrongArguments("-inputs: want a JSON object")
+		}
+		if *at != "" {
+			body["startAt"] = quoted(*at)
+		}
+		if len(ids) > 0 {
+			return wrongArguments("an order's id is not for you to say")
+		}
+		if *n > 1 {
+			return c.placeMany(ctx, body, *n, *wait)
+		}
+		p, err := c.place(ctx, body, *wait)
+		switch {
+		case err != nil:
+			return err
+		case c.raw:
+			err = c.out.print(string(p.body))
+		case p.ended():
+			err = c.show(p.body)
+		default:
+			err = c.out.print(plain(p.ID) + "\n")
+		}
+		return errors.Join(err, p.judge(*wait))
+	}
+}
+
+// placed is an order that was placed, and how it ended, if that was waited for and seen.
+type placed struct {
+	ID     string
+	status order.Status
+	body   []byte
+}
+
+func (p placed) ended() bool { return p.status != "" }
+
+// judge says what is wrong with how it ended, if that was waited for.
+func (p placed) judge(wait time.Duration) error {
+	switch {
+	case wait == 0 || p.status == order.StatusCompleted:
+		return nil
+	case p.ended():
+		return errorf(exitOtherEnd, "%s is %s", plain(p.ID), p.status)
+	}
+	return fmt.Errorf("%s has not ended within %v", plain(p.ID), wait)
+}
+
+// place places an order.
+func (c edgeClient) place(ctx context.Context, body map[string]json.RawMessage, wait time.Duration) (p placed, err error) {
+	if wait > 0 && !c.raw {
+		defer c.out.waiting("the order's end").stop()
+	}
+	return c.placeOne(ctx, body, wait)
+}
+
+func (c edgeClient) placeOne(ctx context.Context, body map[string]json.RawMessage, wait time.Duration) (p placed, err error) {
+	a, err := c.ask(ctx, http.MethodPost, "/command", body, wait)
+	if err != nil {
+		return p, err
+	}
+	p.body = a.body
+	if err := json.Unmarshal(a.body, &p); err != nil {
+		return p, err
+	}
+	if wait == 0 || a.status != http.StatusOK {
+		return p, nil
+	}
+	if p.status = order.Status(a.header.Get("Order-Status")); p.status == "" {
+		var h history
+		h, _, err = c.history(ctx, p.ID)
+		p.status = h.Status
+	}
+	return p, err
+}
+
+// placeMany places orders, several at once, and tells of each as it is placed or, if
+// that is waited for, has ended. The first that fails is the last that is begun.
+func (c edgeClient) placeMany(ctx context.Context, body map[string]json.RawMessage, n int, wait time.Duration) error {
+	var begun, done atomic.Int64
+	bar := c.out.progress(func() string { return fmt.Sprintf("placed %d of %d", done.Load(), n) })
+	var (
+		mu    sync.Mutex
+		first error // to fail
+		other error // the first end that was not as it should be
+		all   sync.WaitGroup
+	)
+	failed := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		first = cmp.Or(first, err)
+	}
+	stopped := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return first != nil
+	}
+	for range min(n, atOnce) {
+		all.Go(func() {
+			for begun.Add(1) <= int64(n) && !stopped() {
+				p, err := c.placeOne(ctx, body, wait)
+				if err == nil {
+					done.Add(1)
+					err = bar.print(c.placedLine(p, wait))
+				}
+				if err != nil {
+					failed(err)
+				} else if err := p.judge(wait); err != nil {
+					mu.Lock()
+					other = cmp.Or(other, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	all.Wait()
+	bar.stop()
+	if first != nil {
+		return errorf(codeOf(first), "%d of %d orders were placed: %w", done.Load(), n, first)
+	}
+	return other
+}
+
+func (c edgeClient) placedLine(p placed, wait time.Duration) string {
+	switch {
+	case c.raw:
+		return string(p.body)
+	case wait > 0:
+		return fmt.Sprintf("%s  %s\n", plain(p.ID), cmp.Or(string(p.status), "not ended"))
+	}
+	return plain(p.ID) + "\n"
+}
