@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 	"codecs":            {"order", "saga"},
 	"processors":        slices.Concat(core, []string{"stream", "telemetry"}),
 	"views":             slices.Concat(core, []string{"stream", "telemetry"}),
-	"edge":              slices.Concat(core, []string{"telemetry"}),
+	"edge":              slices.Concat(core, []string{"telemetry", "web"}),
+	"web":               {},
 	"stream":            {"telemetry"},
 	"telemetry":         {},
 	"access":            {"order"}, // for its errors

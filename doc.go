@@ -31,6 +31,8 @@
 // telemetry is what crosses all parts for those who watch: traces, through HTTP and
 // the records' headers, and their ids in log lines. It knows nothing of orders.
 //
+// web holds the pages that edge serves to browsers: files as they are, built by nothing.
+//
 // node wires roles to one process: a client of the brokers, a store, a listener.
 // The commands run one of them, the tests many.
 //

@@ -281,7 +281,7 @@ func TestBrowsersAreToBeStrictWithAllThatIsServed(t *testing.T) {
 		a := w.do(http.MethodGet, path)
 		a.wantHeaders(t,
 			"X-Content-Type-Options", "nosniff",
-			"Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+			"Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
 			"Referrer-Policy", "same-origin",
 			"Cross-Origin-Opener-Policy", "same-origin", "Cross-Origin-Resource-Policy", "same-origin",
 			"Strict-Transport-Security", "")

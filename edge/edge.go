@@ -50,7 +50,9 @@ type Config struct {
 	// Redrive writes a record to the log by which a role is to see to a letter, and returns
 	// once it is acknowledged.
 	Redrive func(ctx context.Context, r codecs.Redrive) error
-	Health  Health
+	// Topology tells how far all roles are, wherever they run, as JSON has it.
+	Topology func(ctx context.Context) (any, error)
+	Health   Health
 }
 
 // Health is what a process of any role tells of itself.
@@ -61,6 +63,7 @@ type Health struct {
 	Guard    Guard
 	Level    *slog.LevelVar     // the logger's; nil: not to be set
 	Tracing  *telemetry.Tracing // nil: no spans are made
+	Monitor  Monitor            // zero: there is nothing to show
 }
 
 type edge struct {
@@ -81,6 +84,7 @@ func New(c Config) http.Handler {
 	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
 	e.door = r.door
+	r.handle("/", page, http.MethodGet, http.MethodHead)
 	r.handle("/command", e.command, http.MethodPost)
 	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
 	r.handle("/command/"+anyVerb, e.bulk, http.MethodPost) // no order's id is a verb
@@ -88,6 +92,9 @@ func New(c Config) http.Handler {
 	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
 	r.handle("/query/stream", e.followAll, http.MethodGet)
+	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
+	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
+	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
@@ -132,6 +139,8 @@ func newRouter(h Health) *router {
 		r.handle("/monitor/log", showLevel(h), http.MethodGet, http.MethodHead)
 		r.handle("/monitor/log", setLevel(h), http.MethodPut)
 	}
+	r.watched(h.Monitor)
+	r.handle("/assets/{name}", asset, http.MethodGet, http.MethodHead)
 	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
 		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}
 	})

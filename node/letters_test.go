@@ -57,7 +57,7 @@ func (b *bug) inDecision(c *Config) {
 }
 
 // local has a node answer from its own table and keep no store.
-func local(c *Config) {
+func storeless(c *Config) {
 	c.Query, c.Roles = QueryLocal, slices.DeleteFunc(AllRoles(saga.Default()), func(r string) bool { return r == "sink" })
 }
 
@@ -134,7 +134,7 @@ func undisturbed(r order.Row) order.Row {
 func TestAnOrderWhoseFoldFailedIsWholeOnceItsLettersAreRedriven(t *testing.T) {
 	w := newWorld(t)
 	b := &bug{at: "ORDER_COMPLETED"}
-	r := w.start(local, b.inFold).ready()
+	r := w.start(storeless, b.inFold).ready()
 	good := r.ended(r.place())
 	id := "ORD-B384F"
 	b.of(id)
@@ -176,7 +176,7 @@ func TestAnOrderWhoseFoldFailedIsWholeOnceItsLettersAreRedriven(t *testing.T) {
 	}
 	// Another process finds the same.
 	r.stop()
-	if open := w.start(local).ready().deadletters(""); len(open) != 0 {
+	if open := w.start(storeless).ready().deadletters(""); len(open) != 0 {
 		t.Errorf("after a restart these are open: %+v", open)
 	}
 }
@@ -197,7 +197,7 @@ func (w *world) settled(id string) (row, state order.Status) {
 func TestAnOrderThatCouldNotBeDecidedOnGoesOnOnceItsLettersAreRedriven(t *testing.T) {
 	w := newWorld(t)
 	b := &bug{at: "ORDER_COMPLETED"}
-	r := w.start(local, b.inDecision).ready()
+	r := w.start(storeless, b.inDecision).ready()
 	id := "ORD-B384F"
 	b.of(id)
 	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id)})
@@ -252,7 +252,7 @@ func TestAnOrderThatCouldNotBeDecidedOnGoesOnOnceItsLettersAreRedriven(t *testin
 func TestADiscardedEventIsPassedOver(t *testing.T) {
 	w := newWorld(t)
 	b := &bug{at: "PAYMENT_REQUESTED"}
-	r := w.start(local, b.inFold).ready()
+	r := w.start(storeless, b.inFold).ready()
 	id := "ORD-B384F"
 	b.of(id)
 	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id)})
@@ -277,7 +277,7 @@ func TestADiscardedEventIsPassedOver(t *testing.T) {
 
 func TestGarbageIsShownAsItIsAndCanOnlyBeDiscarded(t *testing.T) {
 	w := newWorld(t)
-	r := w.start(local).ready()
+	r := w.start(storeless).ready()
 	id := "ORD-B384F"
 	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: []byte("\xffgarbage"), Headers: []kgo.RecordHeader{{Key: "who", Value: []byte("a stranger")}}})
 	l := r.deadlettersOf(id, 1)[0]
@@ -293,7 +293,7 @@ func TestGarbageIsShownAsItIsAndCanOnlyBeDiscarded(t *testing.T) {
 		t.Errorf("redriven it says %s", said)
 	}
 	r.stop()
-	r = w.start(local).ready()
+	r = w.start(storeless).ready()
 	if again := r.deadlettersOf(id, 1)[0]; again.ID != l.ID || again.Tries != 2 {
 		t.Errorf("after a restart it is %+v", again)
 	}

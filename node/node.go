@@ -277,14 +277,14 @@ func (n *Node) serve(ctx context.Context, partitions int32) {
 func (n *Node) handler(partitions int32) http.Handler {
 	h := edge.Health{
 		Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger, Guard: n.config.Guard,
-		Level: n.config.LogLevel, Tracing: n.tracing(RoleEdge),
+		Level: n.config.LogLevel, Tracing: n.tracing(RoleEdge), Monitor: n.monitor(),
 	}
 	if !n.config.has(RoleEdge) {
 		return edge.NewHealth(h)
 	}
 	return edge.New(edge.Config{
 		Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h,
-		Log: events{n.tail}, Sources: n.sources(partitions),
+		Log: events{n.tail}, Sources: n.sources(partitions), Topology: n.topology,
 		Letters: n.letters, Redrive: n.Redrive,
 	})
 }

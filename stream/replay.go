@@ -36,7 +36,7 @@ type Read struct {
 // PrepareReplay adds a replay to the client's status. What it gives runs it until ctx
 // ends, through as many lives as it takes.
 func (c *Client) PrepareReplay(p Replay) (run func(ctx context.Context)) {
-	r := c.newRole(p.Role)
+	r := c.newRole(p.Role, "replay", false)
 	return func(ctx context.Context) {
 		c.supervise(ctx, r, func(ctx context.Context) error {
 			err := c.replay(ctx, r, p)

@@ -31,8 +31,9 @@ const (
 
 // role is what is known of a processor or view, over all its lives.
 type role struct {
-	name    string
-	figures *figures
+	name     string
+	figures  *figures
+	activity activity
 
 	mu      sync.Mutex
 	state   State
@@ -41,7 +42,10 @@ type role struct {
 }
 
 func newRole(name string, f *figures) *role {
-	return &role{name: name, figures: f, state: Starting, changed: make(chan struct{})}
+	return &role{
+		name: name, figures: f, activity: activity{keys: newHotKeys()},
+		state: Starting, changed: make(chan struct{}),
+	}
 }
 
 func (r *role) set(s State, err error) {
