@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 )
 
-// logLevel is how much is logged: one of DEBUG, INFO, WARN and ERROR, or one between as
-// slog names it, such as INFO+2.
+// logLevels are those that can be asked for.
+var logLevels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+// logLevel is how much is logged, by its name.
 type logLevel struct {
 	Level slog.Level `json:"level"`
 }
@@ -34,11 +37,15 @@ func setLevel(h Health) handler {
 		if err := all.known("level"); err != nil {
 			return err
 		}
-		var asked slog.Level
-		if err := json.Unmarshal(all["level"], &asked); err != nil {
+		name, err := all.text("level", maxReason)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(logLevels, func(l slog.Level) bool { return l.String() == name })
+		if i < 0 {
 			return fail(http.StatusBadRequest, "the body's member \"level\" is no level: want DEBUG, INFO, WARN or ERROR")
 		}
-		was := h.Level.Level()
+		was, asked := h.Level.Level(), logLevels[i]
 		h.Level.Set(asked)
 		// At a level that is logged by the one and the other.
 		h.Logger.Log(r.Context(), max(was, asked, slog.LevelWarn), "the log level was changed",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 const (
@@ -27,7 +28,7 @@ func logFlags(f *flag.FlagSet) logging {
 
 // level reads a level, in small letters or capitals.
 func level(s string) (l slog.Level, err error) {
-	if err := l.UnmarshalText([]byte(s)); err != nil {
+	if err := l.UnmarshalText([]byte(s)); err != nil || strings.ContainsAny(s, "+-") { // one between two
 		return l, fmt.Errorf("%q is no level: want debug, info, warn or error", s)
 	}
 	return l, nil
