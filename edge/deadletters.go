@@ -178,8 +178,11 @@ func resolutionIn(w http.ResponseWriter, r *http.Request, further ...string) (c 
 	if c.reason, err = all.text("reason", maxReason); err != nil {
 		return c, nil, err
 	}
-	c.actor, err = all.text("actor", maxActor)
-	return c, all, err
+	if c.actor, err = all.text("actor", maxActor); err != nil {
+		return c, nil, err
+	}
+	c.actor = actorOf(r, c.actor)
+	return c, all, nil
 }
 
 // redrive has a letter's record handled once more, or let go of: POST

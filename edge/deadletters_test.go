@@ -32,13 +32,12 @@ func newBox(t *testing.T, open ...codecs.Letter) *box {
 	b := &box{world: newWorld(t), open: open, told: map[string]chan codecs.Letter{}}
 	health := b.health()
 	health.Registry = prometheus.NewRegistry()
-	b.handler = New(Config{Emit: b.Emit, Rows: b, Definition: saga.Default(), Letters: b.letters(), Redrive: b.redrive, Health: health})
+	b.handler = New(Config{Emit: b.Emit, Rows: b, Definition: saga.Default(), Letters: letters{b}, Redrive: b.redrive, Health: health, Log: &b.feed})
+	b.handler.(*router).Use(described(t))
 	return b
 }
 
 type letters struct{ *box }
-
-func (b *box) letters() Letters { return letters{b} }
 
 func (b *box) redrive(_ context.Context, r codecs.Redrive) error {
 	if b.refused != nil {

@@ -61,6 +61,7 @@ func newGuardedWorld(t *testing.T, g Guard) *world {
 		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h, Log: &w.feed,
 		Sources:  func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
 		Topology: func(ctx context.Context) (any, error) { return w.topology(ctx) },
+		Letters:  letters{&box{world: w}},
 	})
 	w.handler.(*router).Use(described(t))
 	return w

@@ -11,7 +11,7 @@ import (
 
 // runLetters keeps the index of the open dead letters.
 func (n *Node) runLetters(ctx context.Context) {
-	n.letters = views.NewLetters(n.config.Logger, func(ctx context.Context, places ...stream.Place) ([]stream.Read, error) {
+	n.letters = views.NewLetters(n.config.Logger, func(ctx context.Context, places ...stream.Place) ([]stream.Raw, error) {
 		return n.client.ReadAt(ctx, codecs.DeadletterOrder, places...)
 	})
 	run := n.client.PrepareReplay(n.letters.Replay())

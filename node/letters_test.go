@@ -369,3 +369,20 @@ func TestARedriveIsWholeWheneverTheProcessIsKilled(t *testing.T) {
 		}
 	}
 }
+
+// It is no event that anybody but that role should hear of.
+func TestThoseWhoFollowTheLogAreToldOfNoRedrive(t *testing.T) {
+	const id = "ORD-B384F"
+	r := stream.Raw{
+		Partition: stream.Partition(id, partitions), Key: []byte(id), Headers: map[string][]byte{},
+		Value: fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id),
+	}
+	shown := (&Node{}).message(partitions)
+	if shown(r) == nil {
+		t.Error("an event is not shown")
+	}
+	r.Headers[codecs.HeaderRedrive] = []byte("saga")
+	if got := shown(r); got != nil {
+		t.Errorf("a redrive is shown as %s", got)
+	}
+}

@@ -33,6 +33,9 @@ func (n *Node) message(partitions int32) func(stream.Raw) []byte {
 		if stream.Partition(string(r.Key), int(partitions)) != r.Partition {
 			return nil
 		}
+		if _, redriven := r.Headers[codecs.HeaderRedrive]; redriven {
+			return nil // for one role alone
+		}
 		e, err := codecs.Read(string(r.Key), r.Value, r.Headers, r.Time)
 		if err != nil {
 			return nil

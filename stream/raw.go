@@ -37,7 +37,7 @@ func (c *Client) reader(topic string, from map[int32]int64, options ...kgo.Opt) 
 	for p, offset := range from {
 		at[p] = kgo.NewOffset().At(offset)
 	}
-	client, err := kgo.NewClient(append([]kgo.Opt{
+	client, err := kgo.NewClient(append(append(c.config.Security.kgo(),
 		kgo.SeedBrokers(c.config.Brokers...),
 		kgo.ClientID(c.config.ClientID),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: at}),
@@ -45,10 +45,10 @@ func (c *Client) reader(topic string, from map[int32]int64, options ...kgo.Opt) 
 		kgo.KeepControlRecords(),
 		kgo.KeepRetryableFetchErrors(),
 		kgo.FetchMaxWait(time.Second),
-		kgo.MetadataMinAge(250 * time.Millisecond),
+		kgo.MetadataMinAge(250*time.Millisecond),
 		kgo.RetryBackoffFn(retryDelay),
 		kgo.AlwaysRetryEOF(),
-	}, options...)...)
+	), options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("stream: opening a reader: %w", err)
 	}

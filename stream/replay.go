@@ -1,11 +1,10 @@
 package stream
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -18,19 +17,10 @@ type Replay struct {
 	// Begin is called before the first record of each life, which begins anew.
 	Begin func()
 	// Each gets the records, those of a partition in their order, one after the other.
-	Each func(Read)
+	Each func(Raw)
 	// CaughtUp is called once those have been got that were there at the beginning of
 	// the life.
 	CaughtUp func()
-}
-
-// Read is a record that was read, with its place.
-type Read struct {
-	Partition int32
-	Offset    int64
-	Key       string
-	Value     []byte // nil for none; shared with other records, so keep a copy
-	Headers   map[string][]byte
 }
 
 // PrepareReplay adds a replay to the client's status. What it gives runs it until ctx
@@ -49,22 +39,22 @@ func (c *Client) PrepareReplay(p Replay) (run func(ctx context.Context)) {
 }
 
 func (c *Client) replay(ctx context.Context, r *role, p Replay) error {
-	missing, err := c.ends(ctx, p.Topic)
+	held, err := c.span(ctx, p.Topic)
 	if err != nil {
 		return err
 	}
-	from := make(map[int32]kgo.Offset, len(missing))
-	for partition, end := range missing {
-		from[partition] = kgo.NewOffset().AtStart()
-		if end == 0 {
-			delete(missing, partition)
+	from, missing := map[int32]int64{}, map[int32]int64{}
+	for i, start := range held.start {
+		from[int32(i)] = start
+		if held.end[i] > start {
+			missing[int32(i)] = held.end[i]
 		}
 	}
-	client, err := c.newReader(p.Topic, from)
+	reader, err := c.reader(p.Topic, from, kgo.FetchMaxBytes(maxFetch))
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer reader.Close()
 	p.Begin()
 	for caughtUp := false; ; {
 		if !caughtUp && len(missing) == 0 {
@@ -72,74 +62,26 @@ func (c *Client) replay(ctx context.Context, r *role, p Replay) error {
 			p.CaughtUp()
 			r.set(Running, nil)
 		}
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("stream: reading %s: %w", p.Topic, err)
+		fetches := reader.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		fetches.EachRecord(func(one *kgo.Record) {
-			p.Each(readOf(one))
+			if !one.Attrs.IsControl() {
+				p.Each(rawOf(one))
+			}
 			if one.Offset >= missing[one.Partition]-1 {
 				delete(missing, one.Partition)
 			}
 		})
-	}
-}
-
-// ends gives the ends of a topic's partitions; 0 for one that has no record any more.
-func (c *Client) ends(ctx context.Context, topic string) (map[int32]int64, error) {
-	ends, err := c.admin.ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	starts, failed := c.admin.ListStartOffsets(ctx, topic)
-	if failed == nil {
-		failed = starts.Error()
-	}
-	if err := errors.Join(err, failed); err != nil {
-		return nil, fmt.Errorf("stream: where %s ends: %w", topic, err)
-	}
-	all := map[int32]int64{}
-	for partition, end := range ends[topic] {
-		if end.Offset > starts[topic][partition].Offset {
-			all[partition] = end.Offset
-		} else {
-			all[partition] = 0
+		if err := failure(fetches); err != nil { // who reads on elsewhere does not know what it has missed
+			return err
 		}
 	}
-	return all, nil
-}
-
-func (c *Client) newReader(topic string, from map[int32]kgo.Offset) (*kgo.Client, error) {
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(c.config.Brokers...),
-		kgo.ClientID(c.config.ClientID),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // who reads on elsewhere does not know what it has missed
-		kgo.FetchMaxWait(100*time.Millisecond),
-		kgo.FetchMaxBytes(maxFetch),
-		kgo.MetadataMinAge(250*time.Millisecond),
-		kgo.RetryBackoffFn(retryDelay),
-		kgo.AlwaysRetryEOF(),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("stream: opening a reader of %s: %w", topic, err)
-	}
-	return client, nil
 }
 
 // maxFetch bounds what a reader is sent at once, in bytes, but for a single larger record.
 const maxFetch = 4 << 20
-
-func readOf(r *kgo.Record) Read {
-	one := Read{Partition: r.Partition, Offset: r.Offset, Key: string(r.Key), Value: r.Value}
-	if len(r.Headers) > 0 {
-		one.Headers = make(map[string][]byte, len(r.Headers))
-	}
-	for _, h := range r.Headers {
-		one.Headers[h.Key] = h.Value
-	}
-	return one
-}
 
 // Place is where a record of a topic lies.
 type Place struct {
@@ -153,26 +95,24 @@ const maxBetween = 1000
 
 // ReadAt gives the records of places, in any order. All must be there; it waits for one
 // that is yet to come.
-func (c *Client) ReadAt(ctx context.Context, topic string, places ...Place) ([]Read, error) {
-	wanted := map[int32][]int64{}
+func (c *Client) ReadAt(ctx context.Context, topic string, places ...Place) ([]Raw, error) {
+	wanted, from := map[int32][]int64{}, map[int32]int64{}
 	for _, p := range places {
 		wanted[p.Partition] = append(wanted[p.Partition], p.Offset)
 	}
-	from := map[int32]kgo.Offset{}
 	for partition, offsets := range wanted {
 		slices.Sort(offsets)
-		wanted[partition] = slices.Compact(offsets)
-		from[partition] = kgo.NewOffset().At(offsets[0])
+		wanted[partition], from[partition] = slices.Compact(offsets), offsets[0]
 	}
-	client, err := c.newReader(topic, from)
+	reader, err := c.reader(topic, from, kgo.FetchMaxBytes(maxFetch))
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
-	var found []Read
+	defer reader.Close()
+	var found []Raw
 	for len(wanted) > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
+		fetches := reader.PollFetches(ctx)
+		if err := cmp.Or(ctx.Err(), failure(fetches)); err != nil {
 			return nil, fmt.Errorf("stream: reading %s at places: %w", topic, err)
 		}
 		at := map[int32]int64{}
@@ -188,7 +128,7 @@ func (c *Client) ReadAt(ctx context.Context, topic string, places ...Place) ([]R
 			case one.Offset < left[0]:
 				continue
 			}
-			found = append(found, readOf(one))
+			found = append(found, rawOf(one))
 			if wanted[one.Partition] = left[1:]; len(left) == 1 {
 				delete(wanted, one.Partition)
 			}
@@ -200,7 +140,7 @@ func (c *Client) ReadAt(ctx context.Context, topic string, places ...Place) ([]R
 			}
 		}
 		if len(jumps) > 0 {
-			client.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: jumps})
+			reader.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: jumps})
 		}
 	}
 	return found, nil

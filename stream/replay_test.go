@@ -23,7 +23,7 @@ func (w *world) replay(topic string) (*process, *list) {
 	run := p.client.PrepareReplay(Replay{
 		Role: "replay", Topic: topic,
 		Begin: func() { told.add("begin") },
-		Each: func(r Read) {
+		Each: func(r Raw) {
 			told.add(fmt.Sprintf("%d/%d %s=%s %s", r.Partition, r.Offset, r.Key, r.Value, r.Headers["h"]))
 		},
 		CaughtUp: func() { told.add("caught up") },
@@ -158,7 +158,7 @@ func TestRecordsAreReadByTheirPlaces(t *testing.T) {
 	t.Logf("it took %v", time.Since(began))
 	at := map[Place]bool{}
 	for _, r := range found {
-		if r.Key != "a" || strings.TrimSpace(string(r.Value)) != fmt.Sprint(r.Offset) || string(r.Headers["h"]) != "x" {
+		if string(r.Key) != "a" || strings.TrimSpace(string(r.Value)) != fmt.Sprint(r.Offset) || string(r.Headers["h"]) != "x" {
 			t.Errorf("found is %+v", r)
 		}
 		at[Place{r.Partition, r.Offset}] = true

@@ -24,7 +24,7 @@ const RoleLetters = "letters"
 // each process. What is kept of a letter is where it lies and what a list shows, some
 // 250 bytes; of one that is resolved, nothing.
 type Letters struct {
-	fetch func(ctx context.Context, places ...stream.Place) ([]stream.Read, error)
+	fetch func(ctx context.Context, places ...stream.Place) ([]stream.Raw, error)
 	log   *slog.Logger
 
 	mu       sync.RWMutex
@@ -78,7 +78,7 @@ func (o *open) letter() codecs.Letter {
 
 // NewLetters makes an index, which answers once its Replay runs. fetch reads records
 // of deadletter.order.
-func NewLetters(log *slog.Logger, fetch func(ctx context.Context, places ...stream.Place) ([]stream.Read, error)) *Letters {
+func NewLetters(log *slog.Logger, fetch func(ctx context.Context, places ...stream.Place) ([]stream.Raw, error)) *Letters {
 	return &Letters{fetch: fetch, log: log, watchers: map[string]map[chan codecs.Letter]bool{}}
 }
 
@@ -101,10 +101,10 @@ func (x *Letters) caughtUp() {
 	x.ready = true
 }
 
-func (x *Letters) each(r stream.Read) {
-	l, err := codecs.LetterOf(r.Key, nil, r.Headers)
+func (x *Letters) each(r stream.Raw) {
+	l, err := codecs.LetterOf(string(r.Key), nil, r.Headers)
 	if err != nil {
-		x.log.Warn("a record of deadletter.order is no letter and was passed over", slog.String("key", clipped(r.Key, maxShownKey)),
+		x.log.Warn("a record of deadletter.order is no letter and was passed over", slog.String("key", clipped(string(r.Key), maxShownKey)),
 			slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", err))
 		return
 	}
@@ -126,7 +126,7 @@ func (x *Letters) each(r stream.Read) {
 	}
 }
 
-func (x *Letters) put(l codecs.Letter, r stream.Read) {
+func (x *Letters) put(l codecs.Letter, r stream.Raw) {
 	id := idOf(l)
 	o := x.open[id]
 	if o == nil {
@@ -289,7 +289,7 @@ func (x *Letters) Read(ctx context.Context, ids ...string) (map[string]codecs.Le
 	}
 	found := make(map[string]codecs.Letter, len(records))
 	for _, r := range records {
-		l, err := codecs.LetterOf(r.Key, r.Value, r.Headers)
+		l, err := codecs.LetterOf(string(r.Key), r.Value, r.Headers)
 		if err != nil {
 			return nil, fmt.Errorf("views: reading the letter at %d/%d: %w", r.Partition, r.Offset, err)
 		}

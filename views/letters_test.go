@@ -19,12 +19,12 @@ import (
 // box is an index, and the topic that it is made of.
 type box struct {
 	*Letters
-	topic []stream.Read
+	topic []stream.Raw
 }
 
 func newBox() *box {
 	b := &box{}
-	b.Letters = NewLetters(slog.New(slog.DiscardHandler), func(_ context.Context, places ...stream.Place) (found []stream.Read, err error) {
+	b.Letters = NewLetters(slog.New(slog.DiscardHandler), func(_ context.Context, places ...stream.Place) (found []stream.Raw, err error) {
 		for _, p := range places {
 			found = append(found, b.topic[p.Offset])
 		}
@@ -36,7 +36,7 @@ func newBox() *box {
 
 // post adds a letter to the topic.
 func (b *box) post(l codecs.Letter) {
-	r := stream.Read{Partition: 1, Offset: int64(len(b.topic)), Key: l.Key, Value: l.Value, Headers: codecs.HeadersOfLetter(l)}
+	r := stream.Raw{Partition: 1, Offset: int64(len(b.topic)), Key: []byte(l.Key), Value: l.Value, Headers: codecs.HeadersOfLetter(l)}
 	b.topic = append(b.topic, r)
 	b.each(r)
 }
@@ -84,8 +84,8 @@ func TestTheIndexHoldsTheOpenLetters(t *testing.T) {
 	b.post(lost("aggregate", "A", 3))
 	b.post(inTurn(lost("saga", "B", 8)))
 	b.post(inTurn(lost("saga", "A", 9)))
-	b.topic = append(b.topic, stream.Read{})
-	b.each(stream.Read{Key: "garbage"})
+	b.topic = append(b.topic, stream.Raw{})
+	b.each(stream.Raw{Key: []byte("garbage")})
 	b.post(resolved(lost("saga", "B", 8)))
 	b.caughtUp()
 	all := []string{"saga/store.order/1/7", "aggregate/store.order/1/3", "saga/store.order/1/9"}
@@ -196,7 +196,7 @@ func TestAnOpenLetterCostsFewBytes(t *testing.T) {
 	for i := range n {
 		l := inTurn(lost("saga", fmt.Sprintf("ORD-%026d", i), int64(i)))
 		l.Value, l.Reason = make([]byte, 300), strings.Repeat("long ", 40)
-		b.each(stream.Read{Partition: 1, Offset: int64(i), Key: l.Key, Value: l.Value, Headers: codecs.HeadersOfLetter(l)})
+		b.each(stream.Raw{Partition: 1, Offset: int64(i), Key: []byte(l.Key), Value: l.Value, Headers: codecs.HeadersOfLetter(l)})
 	}
 	each := (measure() - before) / n
 	t.Logf("%d bytes each", each)
@@ -204,7 +204,7 @@ func TestAnOpenLetterCostsFewBytes(t *testing.T) {
 		t.Errorf("an open letter takes %d bytes", each)
 	}
 	for i := range n {
-		b.each(stream.Read{Partition: 1, Headers: codecs.HeadersOfLetter(resolved(lost("saga", "", int64(i))))})
+		b.each(stream.Raw{Partition: 1, Headers: codecs.HeadersOfLetter(resolved(lost("saga", "", int64(i))))})
 	}
 	if len(b.open)+len(b.turns) > 0 {
 		t.Errorf("%d letters and %d orders are kept after all are resolved", len(b.open), len(b.turns))
