@@ -23,7 +23,6 @@ import (
 var toCome = []string{
 	"GET /deadletters", "GET /deadletters/{}",
 	"POST /deadletters/discard", "POST /deadletters/redrive", "POST /deadletters/{}/discard", "POST /deadletters/{}/redrive",
-	"GET /monitor/log", "PUT /monitor/log",
 }
 
 // operations gives what is described, by method and path without the names of parameters.
@@ -167,6 +166,10 @@ func (a *telling) hold(t *testing.T, find routers.Router, r *http.Request) {
 		if a.status < http.StatusBadRequest { // a path that is none, such as one with an empty id
 			t.Errorf("%s %s is not described, and answered %d", r.Method, r.URL, a.status)
 		}
+		return
+	}
+	if route.Operation.Responses.Status(a.status) == nil { // of some, such as 304, the filter does not ask
+		t.Errorf("%s %s was answered %d, which is not described", r.Method, r.URL, a.status)
 		return
 	}
 	asked := &openapi3filter.RequestValidationInput{

@@ -23,7 +23,6 @@ func docsJSON() handler {
 		}
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
-		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-cache")
 		http.ServeContent(w, r, "openapi.json", time.Time{}, bytes.NewReader(body))
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"simplecqrs/order"
 	"simplecqrs/saga"
+	"simplecqrs/telemetry"
 )
 
 // Rows is where queries find the rows of orders.
@@ -54,11 +55,15 @@ type Health struct {
 	Ready    func() []Component
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
-	Monitor  Monitor // zero: there is nothing to show
+	Guard    Guard
+	Level    *slog.LevelVar     // the logger's; nil: not to be set
+	Tracing  *telemetry.Tracing // nil: no spans are made
+	Monitor  Monitor            // zero: there is nothing to show
 }
 
 type edge struct {
 	Config
+	door     door
 	accepted prometheus.Counter
 	streams  *streams
 	looking  chan struct{} // holds a token for each that the log is looked through for
@@ -73,6 +78,7 @@ func New(c Config) http.Handler {
 	c.Health.Registry.MustRegister(e.accepted)
 	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
+	e.door = r.door
 	r.handle("/", page, http.MethodGet, http.MethodHead)
 	r.handle("/command", e.command, http.MethodPost)
 	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
@@ -83,12 +89,12 @@ func New(c Config) http.Handler {
 	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
 	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
 	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
-	r.stream("/query/stream", e.followAll)
+	r.handle("/query/stream", e.followAll, http.MethodGet)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
-	r.stream("/query/{id}/stream", e.followOrder)
+	r.handle("/query/{id}/stream", e.followOrder, http.MethodGet)
 	return r
 }
 
@@ -99,6 +105,8 @@ func NewHealth(h Health) http.Handler { return newRouter(h) }
 type router struct {
 	*mux.Router
 	log     *slog.Logger
+	door    door
+	tracing *telemetry.Tracing
 	seconds *prometheus.HistogramVec
 }
 
@@ -109,9 +117,9 @@ const noRoute = "none"
 func newRouter(h Health) *router {
 	// Paths are taken as they are: mux would send the client of another spelling to
 	// the clean one, and a POST would go there as a GET.
-	r := &router{mux.NewRouter().SkipClean(true), h.Logger, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), h.Tracing, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "simplecqrs_http_request_seconds",
-		Help:    "Time to answer a request, waits that the client asked for included.",
+		Help:    "Time to answer a request, waits that the client asked for included; of a stream the time until it begins.",
 		Buckets: prometheus.ExponentialBucketsRange(0.001, 60, 14),
 	}, []string{"route", "method", "code"})}
 	h.Registry.MustRegister(r.seconds)
@@ -120,6 +128,10 @@ func newRouter(h Health) *router {
 	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
 	r.watched(h.Monitor)
 	r.handle("/assets/{name}", asset, http.MethodGet, http.MethodHead)
+	if h.Level != nil {
+		r.handle("/monitor/log", showLevel(h), http.MethodGet, http.MethodHead)
+		r.handle("/monitor/log", setLevel(h), http.MethodPut)
+	}
 	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
 		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}
 	})
@@ -127,12 +139,27 @@ func newRouter(h Health) *router {
 	return r
 }
 
+// quiet are the routes that watchers ask again and again, and whose answers are part of
+// no trace.
+var quiet = map[string]bool{
+	"/healthz": true, "/readyz": true, "/metrics": true, "/monitor/stats": true, "/query/stats/topology": true,
+}
+
 func (r *router) handle(template string, h handler, methods ...string) {
 	r.Handle(template, r.serve(template, h)).Methods(methods...)
 }
 
 func (r *router) serve(route string, h handler) http.Handler {
-	return promhttp.InstrumentHandlerDuration(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{h, r.log})
+	count := promhttp.InstrumentHandlerDuration
+	if streaming[route] {
+		count = promhttp.InstrumentHandlerTimeToWriteHeader
+	}
+	counted := count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{r.door.guarded(route, h), r.log},
+		promhttp.WithExemplarFromContext(func(ctx context.Context) prometheus.Labels { return telemetry.Exemplar(ctx) }))
+	if quiet[route] {
+		return counted
+	}
+	return r.tracing.Handler(route, counted)
 }
 
 func now() time.Time { return time.Now().UTC() }

@@ -14,7 +14,7 @@ import (
 
 // watchedWorld is a process that is no edge and shows itself.
 func watchedWorld(t *testing.T, m Monitor) *world {
-	w := &world{t: t, registry: prometheus.NewRegistry()}
+	w := &world{t: t, guard: Guard{Hosts: []string{nameIn(site)}}, registry: prometheus.NewRegistry()}
 	h := w.health()
 	h.Monitor = m
 	w.handler = NewHealth(h)

@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/lovoo/goka"
@@ -22,7 +23,7 @@ func Aggregate(c Config, fold func(order.Row, order.Event) order.Row) stream.Pro
 	return stream.Processor{
 		Role: RoleAggregate,
 		Graph: goka.DefineGroup(GroupView,
-			goka.Input(codecs.StoreOrder, codecs.Bytes{}, a.handle),
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, stream.Traced(a.handle)),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}), // for what lies in the wrong partition
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.Row{}),
@@ -63,7 +64,7 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 	codecs.RememberRow(encoded, next)
 	ctx.SetValue(encoded)
 	if next.Meta.Version != row.Meta.Version {
-		a.figures.folded(e.Type)
+		a.figures.folded(stream.TraceOf(context.Background(), ctx), row, next, e)
 	}
 }
 

@@ -25,10 +25,10 @@ func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
 	return stream.Processor{
 		Role: RoleSaga,
 		Graph: goka.DefineGroup(groupSaga,
-			goka.Input(codecs.StoreOrder, codecs.Bytes{}, s.handle),
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, stream.Traced(s.handle)),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}),
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
-			goka.Loop(codecs.Bytes{}, s.timer),
+			goka.Loop(codecs.Bytes{}, stream.Traced(s.timer)),
 			goka.Persist(codecs.State{}),
 		),
 		Version: codecs.RevisionOf,

@@ -80,7 +80,7 @@ func Worker(c Config, s saga.Step, p Participant) stream.Processor {
 	return stream.Processor{
 		Role: w.role,
 		Graph: goka.DefineGroup(goka.Group(w.role),
-			goka.Input(codecs.StoreOrder, codecs.Bytes{}, w.handle),
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, stream.Traced(w.handle)),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}),
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 		),

@@ -49,9 +49,15 @@ func Open(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream: registering the metrics: %w", err)
 	}
+	for topic := range c.MaxRecord {
+		f.refused.WithLabelValues(topic)
+	}
 	kafka, err := newProducerClient(c)
 	if err != nil {
 		return nil, err
+	}
+	if c.Security.SASL == Plain && c.Security.TLS == nil {
+		c.Logger.Warn("the password travels to the brokers for others to read: speak TLS with them, or use SCRAM")
 	}
 	t, err := openTables(c.DataDir)
 	if err != nil {
@@ -128,6 +134,7 @@ func (c *Client) WaitRunning(ctx context.Context) error {
 func (c *Client) newRole(name, kind string, keepsTable bool) *role {
 	r := newRole(name, c.figures)
 	r.activity.kind, r.activity.kept = kind, keepsTable
+	c.figures.restarts.WithLabelValues(name) // 0, lest the first goes unseen
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roles = append(c.roles, r)
@@ -140,7 +147,9 @@ func (c *Client) newRole(name, kind string, keepsTable bool) *role {
 // and once only.
 func (c *Client) Emitter(topic goka.Stream, codec goka.Codec) (*goka.Emitter, error) {
 	return goka.NewEmitter(c.config.Brokers, topic, codec,
-		goka.WithEmitterProducerBuilder(producer{c.kafka.TryProduce, context.Background()}.builder),
+		goka.WithEmitterProducerBuilder(producer{
+			produce: c.kafka.TryProduce, until: context.Background(), tracer: c.emitting(), refused: c.figures.refused,
+		}.builder),
 		goka.WithEmitterHasher(newHasher),
 	)
 }
@@ -184,7 +193,10 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			}
 			until, cancel := outlasting(ctx, c.drain)
 			defer cancel()
-			writes := producer{kafka.Produce, until}
+			writes := producer{
+				produce: kafka.Produce, until: until,
+				tracer: c.tracer(p.Role, string(p.Graph.Group())), refused: c.figures.refused,
+			}
 			timers, err := c.timers(r, p, writes)
 			if err != nil {
 				return err
@@ -229,7 +241,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer, timers 
 		goka.WithHasher(newHasher),
 		goka.WithProducerBuilder(writes.builder),
 		goka.WithStorageBuilder(ownedBuilder(timers.builder(c.tables, r.name, p.Graph), p.Version, rewrite)),
-		goka.WithContextWrapper(failForGood(lanes)),
+		goka.WithContextWrapper(failForGood(lanes, writes.tracer)),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
 		goka.WithConsumerSaramaBuilder(c.consumers(long)),

@@ -48,7 +48,7 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 	store, callback := c.tables.builder(r.name), v.Callback
 	if v.Deferred != nil {
 		g := &gates{all: map[int32]*gate{}}
-		store, callback = g.builder(store), g.callback(v.Deferred)
+		store, callback = g.builder(store), g.callback(c.tracer(v.Role, "").traced(v.Deferred))
 	}
 	life := running{}
 	view, err := goka.NewView(c.config.Brokers, v.Table, v.Codec,

@@ -49,7 +49,7 @@ func TestAnOrderIsShownForPeople(t *testing.T) {
 	})
 	s := openShop(t, row)
 	code, answer, _ := s.order(t, "get", "ORD-00001")
-	const want = "ORD-00001  ORDER_COMPLETED\n  detail   {\"a\":1}\n  events   ORDER_REQUESTED, ORDER_COMPLETED\n"
+	const want = "ORD-00001  ORDER_COMPLETED\n  detail  {\"a\":1}\n  events  ORDER_REQUESTED, ORDER_COMPLETED\n"
 	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
 		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
 	}
