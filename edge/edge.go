@@ -150,7 +150,9 @@ func newRouter(h Health) *router {
 
 // quiet are the routes that watchers ask again and again, and whose answers are part of
 // no trace.
-var quiet = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
+var quiet = map[string]bool{
+	"/healthz": true, "/readyz": true, "/metrics": true, "/monitor/stats": true, "/query/stats/topology": true,
+}
 
 func (r *router) handle(template string, h handler, methods ...string) {
 	r.Handle(template, r.serve(template, h)).Methods(methods...)

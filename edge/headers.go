@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// policy has pages load nothing but what is served beside them, and no other page
-// put them in a frame.
+// policy has pages load nothing but what is served beside them, and the shapes that
+// their styles hold, and no other page put them in a frame.
 const policy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 // tlsForAYear has browsers come by TLS alone.

@@ -101,7 +101,10 @@ func TestTheWholeSystemIsSeenFromAnyEdge(t *testing.T) {
 }
 
 func TestOfAStepThatIsAnothersNoGroupIsAskedAbout(t *testing.T) {
-	c, err := Config{Listener: &net.TCPListener{}, Mongo: "m", Participants: map[order.Step]processors.Participant{
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	t.Cleanup(func() { check(t, l.Close()) })
+	c, err := Config{Listener: l, Mongo: "m", Participants: map[order.Step]processors.Participant{
 		order.Payment: processors.Echo{},
 	}}.withDefaults()
 	check(t, err)
