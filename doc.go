@@ -25,6 +25,12 @@
 // edge speaks HTTP: commands in, answers to queries out, failures as problems.
 // It declares what it needs of the others, and imports none of them.
 //
+// access says whom a token is of and what its holder may do: tokens from a file, or
+// of an OpenID issuer. access/issuertest is such an issuer, for tests.
+//
+// telemetry is what crosses all parts for those who watch: traces, through HTTP and
+// the records' headers, and their ids in log lines. It knows nothing of orders.
+//
 // web holds the pages that edge serves to browsers: files as they are, built by nothing.
 //
 // node wires roles to one process: a client of the brokers, a store, a listener.

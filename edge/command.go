@@ -13,6 +13,7 @@ import (
 	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/saga"
+	"simplecqrs/telemetry"
 )
 
 // emitTime bounds the wait for the log's acknowledgement.
@@ -68,9 +69,6 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 // commandByGet accepts an order as the seed did: GET /command.
 func (e *edge) commandByGet(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Deprecation", deprecated)
-	if err := admit(r); err != nil {
-		return err
-	}
 	id := NewID()
 	if err := e.accept(w, r, saga.Begin(e.Definition, id, nil, time.Time{}, now(), source)); err != nil {
 		return err
@@ -101,8 +99,10 @@ func (e *edge) accept(w http.ResponseWriter, r *http.Request, begin order.Event)
 	ctx, cancel := acting(r)
 	defer cancel()
 	id := begin.OrderID
+	begin.Actor = subjectOf(r)
+	telemetry.About(ctx, id)
 	if err := e.Emit(ctx, begin); err != nil {
-		e.Health.Logger.Error("the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
+		e.Health.Logger.ErrorContext(ctx, "the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
 		return &order.Error{
 			Kind:   order.Unavailable,
 			Detail: fmt.Sprintf("the log has not acknowledged order %s; it may still come to be", id),
@@ -175,7 +175,7 @@ func (e *edge) awaitRow(w http.ResponseWriter, r *http.Request, id string, wait 
 	case err == nil, errors.Is(ctx.Err(), context.DeadlineExceeded):
 		w.Header().Set("Preference-Applied", applied(wait))
 	case ctx.Err() == nil && order.KindOf(err) == 0:
-		e.Health.Logger.Error("an order could not be waited for", slog.String("order", id), slog.Any("error", err))
+		e.Health.Logger.ErrorContext(ctx, "an order could not be waited for", slog.String("order", id), slog.Any("error", err))
 	}
 	return row, err == nil
 }

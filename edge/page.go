@@ -12,10 +12,6 @@ import (
 	"simplecqrs/web"
 )
 
-// policy is what a page may load and do: what this server serves, nothing inline,
-// and no page of another site around it.
-const policy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-
 // page shows the page for people: GET /.
 func page(w http.ResponseWriter, r *http.Request) error { return sendFile(w, r, "index.html") }
 
@@ -41,9 +37,6 @@ func sendFile(w http.ResponseWriter, r *http.Request, name string) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", f.Type)
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", f.ETag)
 	http.ServeContent(w, r, f.Name, time.Time{}, bytes.NewReader(f.Body))

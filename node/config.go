@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,10 +10,14 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"simplecqrs/edge"
 	"simplecqrs/order"
 	"simplecqrs/processors"
 	"simplecqrs/saga"
+	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 	"simplecqrs/views"
 )
 
@@ -39,10 +44,23 @@ type Config struct {
 	// service's, which hears and answers on the log. Nil: Echo does all.
 	Participants map[order.Step]processors.Participant
 
+	// Guard says who is let in by HTTP. Beyond loopback there must be callers that it knows.
+	Guard edge.Guard
+	TLS   *tls.Config // of the HTTP server; nil: there is none
+	// PlainHTTP says that there may be none beyond loopback, either: somebody in front of
+	// the process has it.
+	PlainHTTP bool
+	Security  stream.Security // towards the brokers
+
 	Registry *prometheus.Registry // nil: a new one
 	Logger   *slog.Logger         // nil: silent
+	LogLevel *slog.LevelVar       // the logger's, to be set while it runs; nil: it is nobody's to set
+	Tracing  trace.TracerProvider // nil: no spans are made
 	Stored   func(order.Row)      // if set, told each row that the read store has acknowledged
 	Updated  func(order.Row)      // if set, told each row that reaches a local table, which is kept for it
+
+	fold   func(order.Row, order.Event) order.Row // nil: order.Fold
+	decide processors.Decide                      // nil: saga.Decide
 }
 
 // AllRoles lists the roles for a definition: the workers are its steps.
@@ -105,11 +123,21 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Listener == nil {
 		return c, errors.New("no listener given")
 	}
+	if err := c.exposed(); err != nil {
+		return c, err
+	}
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = telemetry.Logger(c.Logger)
+	if c.fold == nil {
+		c.fold = order.Fold
+	}
+	if c.decide == nil {
+		c.decide = saga.Decide
 	}
 	return c, nil
 }

@@ -8,18 +8,25 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/lovoo/goka"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"simplecqrs/telemetry"
 )
 
 // Config says which brokers to talk to, and how.
 type Config struct {
 	Brokers  []string // host:port, at least one
 	ClientID string   // empty: simplecqrs
+	Security Security // zero: in plain, as nobody
 	// DataDir holds the local copies of tables; empty keeps them in memory. One
 	// process alone may use it.
 	DataDir string
 	// MaxRecord bounds the records of a topic, in bytes with key and headers, by
 	// what the topic allows. A topic without a bound has 1 MB, the broker's default.
-	MaxRecord  map[string]int32
+	MaxRecord map[string]int32
+	// KeyName is what a record's key is called in traces, as an attribute's name; empty: it is
+	// the message's key alone.
+	KeyName    string
+	Tracing    *telemetry.Tracing    // nil: no spans are made
 	Registerer prometheus.Registerer // nil: the figures are kept to ourselves
 	Logger     *slog.Logger          // nil: silent
 }
@@ -27,6 +34,9 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if len(c.Brokers) == 0 {
 		return c, errors.New("stream: no brokers given")
+	}
+	if err := c.Security.check(); err != nil {
+		return c, err
 	}
 	if c.ClientID == "" {
 		c.ClientID = "simplecqrs"
@@ -71,6 +81,7 @@ const (
 func (c Config) sarama(clientID string, look time.Duration) *sarama.Config {
 	s := goka.DefaultConfig()
 	s.ClientID = clientID
+	c.Security.sarama(s)
 	s.Version = sarama.V2_8_0_0
 	s.Metadata.AllowAutoTopicCreation = false
 	// A member that cannot reach its coordinator is no member any more after the

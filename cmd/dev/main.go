@@ -23,6 +23,7 @@ import (
 	"simplecqrs/node"
 	"simplecqrs/processors"
 	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 )
 
 // Exit codes.
@@ -73,6 +74,10 @@ func (s settings) run(ctx context.Context, answer, log io.Writer) (err error) {
 		return fmt.Errorf("the HTTP server: %w; -listen takes another address, with port 0 a free one", err)
 	}
 	defer func() { _ = listener.Close() }() // the node has closed it, unless there is an error already
+	if !node.Loopback(listener.Addr()) {
+		return fmt.Errorf("%s is reached from beyond this machine, and whoever reaches it could do anything: "+
+			"have -listen take an address such as 127.0.0.1, or use simplecqrs serve, which takes -tokens", listener.Addr())
+	}
 	release, err := s.own()
 	if err != nil {
 		return err
@@ -91,12 +96,20 @@ func (s settings) run(ctx context.Context, answer, log io.Writer) (err error) {
 	if err := s.createTopics(ctx, broker.Addrs()); err != nil {
 		return err
 	}
+	threshold := new(slog.LevelVar)
+	threshold.Set(slog.LevelWarn)
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: threshold}))
+	traces, endTraces, err := telemetry.FromEnvironment(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	n, err := node.Start(ctx, node.Config{
 		Brokers: broker.Addrs(), Mongo: store.URI(), DataDir: s.dir("tables"), Query: s.query, Listener: listener,
 		Definition: plan.Definition, Participants: plan.Participants,
-		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger: logger, LogLevel: threshold, Tracing: traces,
 	})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func TestAnOrderIsShownForPeople(t *testing.T) {
 	})
 	s := openShop(t, row)
 	code, answer, _ := s.order(t, "get", "ORD-00001")
-	const want = "ORD-00001  ORDER_COMPLETED\n  detail   {\"a\":1}\n  events   ORDER_REQUESTED, ORDER_COMPLETED\n"
+	const want = "ORD-00001  ORDER_COMPLETED\n  detail  {\"a\":1}\n  events  ORDER_REQUESTED, ORDER_COMPLETED\n"
 	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
 		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
 	}
@@ -63,7 +63,7 @@ func TestAHistoryIsShownForPeopleAndDoesNothingToTheirTerminal(t *testing.T) {
 	s := openShop(t, order.Park(rowWith("ORD-00001", "",
 		order.Event{Type: order.Cancel.Type(), Actor: "ann", Reason: "no \x1b[2J\nmoney"},
 		order.Event{Type: order.OrderCancelled, Causation: "ORD-00001/1", Status: order.StatusCancelled, Reason: "cancelled"},
-	), "ORD-00001", "a bug"))
+	), "ORD-00001", "store.order/0/7", "a bug"))
 	code, answer, _ := s.order(t, "history", "ORD-00001")
 	want := `ORD-00001  cancelled  parked: a bug
 

@@ -77,7 +77,7 @@ func (s *shop) stream(w http.ResponseWriter, r *http.Request, id string, edge ht
 		changed := s.changed
 		s.mu.Unlock()
 		answer := httptest.NewRecorder()
-		edge.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/query/"+id+"/history", nil))
+		edge.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://localhost/query/"+id+"/history", nil))
 		var h struct{ Version int64 }
 		if err := json.Unmarshal(answer.Body.Bytes(), &h); err != nil || answer.Code != http.StatusOK {
 			w.WriteHeader(answer.Code)
