@@ -11,15 +11,17 @@ import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { openShop } from './shop.mjs';
 
+// The shop may take longer than any test waits for anything: what is held comes on only
+// when it is let go.
 const plan = (shop) => `version: 2
 steps:
   - {name: ORDER, participant: echo}
   - name: PAYMENT
-    participant: {http: {url: "${shop}/charge", undo: "${shop}/refund", timeout: 20s}}
+    participant: {http: {url: "${shop}/charge", undo: "${shop}/refund", timeout: 60s}}
     retry: {attempts: 2, first: 1s, factor: 1, cap: 1s}
-    compensation: {timeout: 20s, retry: {attempts: 2, first: 100ms, factor: 1, cap: 100ms}}
+    compensation: {timeout: 60s, retry: {attempts: 2, first: 100ms, factor: 1, cap: 100ms}}
   - name: SHIPPING
-    participant: {http: {url: "${shop}/ship", undo: "${shop}/recall", timeout: 20s}}
+    participant: {http: {url: "${shop}/ship", undo: "${shop}/recall", timeout: 60s}}
     retry: {attempts: 2, first: 100ms, factor: 1, cap: 100ms}
     onFailure: stick
   - {name: MAIL, participant: echo}

@@ -1,5 +1,7 @@
 import { test } from 'node:test';
-import { shows, visit } from '../visit.mjs';
+import { isLive, shows, visit } from '../visit.mjs';
+
+const sooner = 12_000; // than the page would look again by itself
 
 export function stuck(world) {
   const some = async (n) => {
@@ -10,8 +12,9 @@ export function stuck(world) {
   const row = (page, id) => page.locator(`.stalled tr[data-id="${id}"]`);
 
   test('orders that are stuck come up by themselves, with the reason', () => visit(world, '#/stuck', async (page) => {
+    await isLive(page);
     const [id] = await some(1);
-    await shows(page, `.stalled tr[data-id="${id}"]`, 'the shop is closed');
+    await row(page, id).filter({ hasText: 'the shop is closed' }).waitFor({ timeout: sooner });
   }));
 
   test('several are retried at once, and leave', async () => {
