@@ -136,6 +136,20 @@ func VersionOf(row []byte) int64 {
 	return leadingNumber(row[i+len(before):])
 }
 
+// CreatedAtOf gives when an encoded row's order was placed, without reading the rest of
+// it; false for what is none.
+func CreatedAtOf(row []byte) (time.Time, bool) {
+	const meta, before = `,"meta":{"version":`, `,"createdAt":"`
+	i := bytes.LastIndex(row, []byte(meta))
+	if i < 0 {
+		return time.Time{}, false
+	}
+	_, rest, _ := bytes.Cut(row[i:], []byte(before))
+	text, _, found := bytes.Cut(rest, []byte{'"'})
+	at, err := time.Parse(time.RFC3339Nano, string(text))
+	return at.UTC(), found && err == nil
+}
+
 // leadingNumber is the number that ends with the member whose value it is; 0 for none.
 func leadingNumber(text []byte) int64 {
 	n, err := strconv.ParseInt(string(text[:max(bytes.IndexAny(text, ",}"), 0)]), 10, 64)

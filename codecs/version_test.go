@@ -10,7 +10,7 @@ import (
 
 // What stands in a row for people to write must not pass for its version.
 func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
-	forged := `,"meta":{"version":99}`
+	forged := `,"meta":{"version":99,"createdAt":"1999-01-01T00:00:00Z"}`
 	row := fold(happy(nil)...)
 	row.Outputs[order.Mail] = order.JSON(`{"to":1` + forged + `}`)
 	row.Meta.History[0].Reason = forged
@@ -24,12 +24,20 @@ func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
 		if got := codecs.VersionOf(value); got != version {
 			t.Errorf("the row's version is %d, want %d: %s", got, version, value)
 		}
+		if at, ok := codecs.CreatedAtOf(value); !ok || !at.Equal(row.Meta.CreatedAt) {
+			t.Errorf("placed at %v, want %v: %s", at, row.Meta.CreatedAt, value)
+		}
 		value, err = codecs.State{}.Encode(saga.State{Revision: version, OrderID: `{"revision":99}`})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := codecs.RevisionOf(value); got != version {
 			t.Errorf("the state's revision is %d, want %d: %s", got, version, value)
+		}
+	}
+	for _, none := range []string{"", `{"createdAt":"2026-01-02T03:04:05Z"}`, `{"id":"x","meta":{"version":1,"createdAt":"now"}}`} {
+		if at, ok := codecs.CreatedAtOf([]byte(none)); ok {
+			t.Errorf("%q was placed at %v", none, at)
 		}
 	}
 	for _, none := range []string{"", "{}", "garbage", `{"id":"x","meta":{"version":`, `{"id":"x","meta":{"version":}}`, `{"revision":`, `{"revision":x}`} {

@@ -47,6 +47,31 @@ func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// asking is what all requests that command have in common.
+type asking struct {
+	wait   time.Duration // for what comes of it
+	client string        // who asks, as far as that has been proved; see subjectOf
+	key    string        // the same for each copy of the same request; may be empty
+	all    members       // of the body; nil for none
+}
+
+// askingOf reads a request that commands.
+func askingOf(w http.ResponseWriter, r *http.Request) (a asking, err error) {
+	if a.wait, err = waitOf(r.Header); err != nil {
+		return a, err
+	}
+	if a.key, err = keyOf(r.Header); err != nil {
+		return a, err
+	}
+	a.client = subjectOf(r)
+	body, err := bodyOf(w, r)
+	if err != nil {
+		return a, err
+	}
+	a.all, err = membersOf(body)
+	return a, err
+}
+
 // members are those of a JSON object.
 type members map[string]json.RawMessage
 
@@ -84,7 +109,7 @@ func (m members) known(names ...string) error {
 	return nil
 }
 
-// text gives a member that is a string of at most so many bytes; empty for none.
+// text gives a member that is a string of at most so many characters; empty for none.
 func (m members) text(name string, most int) (string, error) {
 	raw, sent := m[name]
 	if !sent {
@@ -94,8 +119,8 @@ func (m members) text(name string, most int) (string, error) {
 	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
 		return "", fail(http.StatusBadRequest, "the body's member %q is no string", name)
 	}
-	if len(*s) > most {
-		return "", fail(http.StatusBadRequest, "the body's member %q has %d bytes; %d are allowed", name, len(*s), most)
+	if n := utf8.RuneCountInString(*s); n > most {
+		return "", fail(http.StatusBadRequest, "the body's member %q has %d characters; %d are allowed", name, n, most)
 	}
 	return *s, nil
 }
@@ -144,12 +169,16 @@ func timeOf(what, text string) (time.Time, error) {
 	return at, nil
 }
 
-// orderIn reads the body of a command that places an order: what the client sent along
-// for the steps, nil for no body, and when the order is to begin, zero for now.
-func (e *edge) orderIn(body []byte, now time.Time) (inputs map[order.Step]order.JSON, startAt time.Time, err error) {
-	all, err := membersOf(body)
-	if err != nil || all == nil {
-		return nil, time.Time{}, err
+// placing is what a client says of an order that it places.
+type placing struct {
+	inputs  map[order.Step]order.JSON // for the steps; nil for no body
+	startAt time.Time                 // when it is to begin, not before now; zero if that is not said
+}
+
+// placingIn reads the body of a command that places an order.
+func (e *edge) placingIn(all members, now time.Time) (p placing, err error) {
+	if all == nil {
+		return p, nil
 	}
 	steps := e.Definition.Names()
 	names := make([]string, len(steps))
@@ -157,23 +186,20 @@ func (e *edge) orderIn(body []byte, now time.Time) (inputs map[order.Step]order.
 		names[i] = codecs.Member(s)
 	}
 	if err := all.known(append(names, memberStartAt)...); err != nil {
-		return nil, time.Time{}, err
+		return p, err
 	}
-	inputs = make(map[order.Step]order.JSON, len(all))
+	p.inputs = make(map[order.Step]order.JSON, len(all))
 	for i, s := range steps {
 		input, err := all.value(names[i])
 		if err != nil {
-			return nil, time.Time{}, err
+			return p, err
 		}
 		if input != nil {
-			inputs[s] = input
+			p.inputs[s] = input
 		}
 	}
-	startAt, _, err = all.startAt(now)
-	if !startAt.After(now) {
-		startAt = time.Time{}
-	}
-	return inputs, startAt, err
+	p.startAt, _, err = all.startAt(now)
+	return p, err
 }
 
 // unambiguous reads a value and refuses what is JSON by its grammar, but which

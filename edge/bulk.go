@@ -28,32 +28,22 @@ type result struct {
 
 // bulk gives a command to several orders: POST /command/{verb}.
 func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
-	if err := admit(r); err != nil {
-		return err
-	}
-	wait, err := waitOf(r.Header)
+	asked, err := askingOf(w, r)
 	if err != nil {
 		return err
 	}
-	body, err := bodyOf(w, r)
+	c, err := commandIn(r, asked, "ids", "filter")
 	if err != nil {
 		return err
 	}
-	all, err := membersOf(body)
+	ids, rows, next, err := e.meant(r.Context(), asked.all)
 	if err != nil {
 		return err
 	}
-	c, err := commandIn(r, all, "ids", "filter")
-	if err != nil {
-		return err
-	}
-	ids, rows, next, err := e.meant(r.Context(), all)
-	if err != nil {
-		return err
-	}
+	e.door.limits.more(r, len(ids)-1)
 	results := e.giveAll(r, c, ids, rows)
-	if wait > 0 {
-		e.awaitAll(w, r, wait, results)
+	if asked.wait > 0 {
+		e.awaitAll(w, r, asked.wait, results)
 	}
 	answer, err := json.Marshal(struct {
 		Results []result `json:"results"`
@@ -82,7 +72,7 @@ func (e *edge) meant(ctx context.Context, all members) (ids []string, rows []ord
 	if err != nil {
 		return nil, nil, "", err
 	}
-	rows, next, err = e.findPage(ctx, f, after, maxBulk)
+	rows, next, err = e.findPage(ctx, f, order.Page{After: after, Limit: maxBulk})
 	for _, row := range rows {
 		ids = append(ids, row.ID)
 	}
@@ -108,23 +98,23 @@ func idsIn(raw json.RawMessage) (ids []string, err error) {
 }
 
 // filterIn reads a filter. An empty one is more likely a mistake than all orders.
-func filterIn(raw json.RawMessage) (f order.Filter, after string, err error) {
+func filterIn(raw json.RawMessage) (f order.Filter, after order.Place, err error) {
 	var all members
 	if err := json.Unmarshal(raw, &all); err != nil || len(all) == 0 {
-		return f, "", fail(http.StatusBadRequest, "the body's member \"filter\" is no JSON object that has members")
+		return f, after, fail(http.StatusBadRequest, "the body's member \"filter\" is no JSON object that has members")
 	}
 	if err := all.known(filterNames...); err != nil {
-		return f, "", err
+		return f, after, err
 	}
 	p := make(parameters, len(all))
 	for name := range all {
 		if p[name], err = all.text(name, maxBody); err != nil {
-			return f, "", err
+			return f, after, err
 		}
 	}
 	f, after, err = p.filter("the filter's member")
 	if err == nil && f == (order.Filter{}) {
-		err = fail(http.StatusBadRequest, "the filter says nothing of the orders' status, type or since when")
+		err = fail(http.StatusBadRequest, "the filter says nothing of the orders' status, their type, or when they changed")
 	}
 	return f, after, err
 }

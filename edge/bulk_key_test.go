@@ -10,9 +10,9 @@ import (
 
 func TestAFilterDoesNotGoWithAnIdempotencyKey(t *testing.T) {
 	w := newWorld(t)
-	w.list = func(context.Context, order.Filter, string, int) ([]order.Row, string, error) {
+	w.list = func(context.Context, order.Filter, order.Page) ([]order.Row, order.Place, error) {
 		t.Error("orders were looked for")
-		return nil, "", nil
+		return nil, order.Place{}, nil
 	}
 	w.command("cancel", `{"filter":{"status":"running"}}`, "Idempotency-Key", "k").wantProblem(t, http.StatusBadRequest,
 		"the header Idempotency-Key does not go with a filter, which finds other orders the next time: give the ids")

@@ -27,28 +27,35 @@ const source = "edge"
 
 // command accepts an order: POST /command.
 func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
-	if err := admit(r); err != nil {
-		return err
-	}
-	wait, err := waitOf(r.Header)
-	if err != nil {
-		return err
-	}
-	body, err := bodyOf(w, r)
+	asked, err := askingOf(w, r)
 	if err != nil {
 		return err
 	}
 	at := now()
-	inputs, startAt, err := e.orderIn(body, at)
+	p, err := e.placingIn(asked.all, at)
 	if err != nil {
 		return err
 	}
-	id := NewID()
-	if err := e.accept(w, r, saga.Begin(e.Definition, id, inputs, startAt, at, source)); err != nil {
+	var id string
+	if asked.key == "" {
+		if !p.startAt.After(at) {
+			p.startAt = time.Time{}
+		}
+		id = NewID()
+		err = e.accept(w, r, saga.Begin(e.Definition, id, p.inputs, p.startAt, at, source))
+	} else {
+		id = orderIDOf(asked.client, asked.key)
+		// One with a start time begins with the same event whether that has passed or not,
+		// as it may have for a copy.
+		begin := saga.Begin(e.Definition, id, p.inputs, p.startAt, at, source)
+		begin.ID += payload(asked.all)
+		err = e.acceptOnce(w, r, begin)
+	}
+	if err != nil {
 		return err
 	}
-	if wait > 0 {
-		if row, seen := e.awaitRow(w, r, id, wait, ended); seen {
+	if asked.wait > 0 {
+		if row, seen := e.awaitRow(w, r, id, asked.wait, ended); seen {
 			w.Header().Set("Content-Location", "/query/"+id)
 			send(w, http.StatusOK, "application/json", codecs.Answer(row))
 			return nil
@@ -61,9 +68,6 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 // commandByGet accepts an order as the seed did: GET /command.
 func (e *edge) commandByGet(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Deprecation", deprecated)
-	if err := admit(r); err != nil {
-		return err
-	}
 	id := NewID()
 	if err := e.accept(w, r, saga.Begin(e.Definition, id, nil, time.Time{}, now(), source)); err != nil {
 		return err
@@ -94,6 +98,7 @@ func (e *edge) accept(w http.ResponseWriter, r *http.Request, begin order.Event)
 	ctx, cancel := acting(r)
 	defer cancel()
 	id := begin.OrderID
+	begin.Actor = subjectOf(r)
 	if err := e.Emit(ctx, begin); err != nil {
 		e.Health.Logger.Error("the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
 		return &order.Error{
@@ -104,6 +109,50 @@ func (e *edge) accept(w http.ResponseWriter, r *http.Request, begin order.Event)
 	e.accepted.Inc()
 	w.Header().Set("Location", "/query/"+id)
 	return nil
+}
+
+// acceptOnce accepts an order whose id is derived from a key, unless it is there. What an
+// order began with is known once its row is visible: of two that were written at the same
+// time the saga takes the first in the log, and so does the row.
+func (e *edge) acceptOnce(w http.ResponseWriter, r *http.Request, begin order.Event) error {
+	row, err := e.find(r.Context(), begin.OrderID)
+	if err != nil && order.KindOf(err) != order.NotFound {
+		return err // nothing was written, so it may be tried again
+	}
+	if _, there := row.Began(); !there {
+		if err := e.accept(w, r, begin); err != nil {
+			return err
+		}
+		if row, err = e.visible(r, begin.OrderID); err != nil {
+			w.Header().Del("Location")
+			return err
+		}
+	}
+	if began, _ := row.Began(); began.ID != begin.ID {
+		w.Header().Del("Location")
+		return fail(http.StatusUnprocessableEntity, "the %s was given before with another body, for order %s: "+
+			"send that body again, or this one with another key", headerKey, begin.OrderID)
+	}
+	w.Header().Set("Location", "/query/"+begin.OrderID)
+	return nil
+}
+
+// visible waits for the row of an order that was written to the log.
+func (e *edge) visible(r *http.Request, id string) (order.Row, error) {
+	ctx, cancel := waiting(r, queryTime)
+	defer cancel()
+	row, err := e.Rows.Await(ctx, id, func(row order.Row) bool { _, there := row.Began(); return there })
+	switch {
+	case err == nil || r.Context().Err() != nil:
+		return row, err
+	case ctx.Err() == nil && order.KindOf(err) == 0:
+		e.Health.Logger.Error("an order could not be waited for", slog.String("order", id), slog.Any("error", err))
+	}
+	return row, &order.Error{
+		Kind: order.Unavailable,
+		Detail: fmt.Sprintf("order %s is in the log, and cannot be seen yet to be compared with what its %s was given "+
+			"with before: send the same request again, which does no harm", id, headerKey),
+	}
 }
 
 // acting bounds the writing to the log. A client that goes away does not take its

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxReason, maxActor and maxKey bound what a command says, in bytes.
+	// maxReason and maxActor bound what a command says, in characters, and maxKey its key.
 	maxReason = 1000
 	maxActor  = 200
 	maxKey    = 255
@@ -35,10 +35,7 @@ var anyVerb = func() string {
 
 // control gives a command to an order: POST /command/{id}/{verb}.
 func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
-	if err := admit(r); err != nil {
-		return err
-	}
-	wait, err := waitOf(r.Header)
+	asked, err := askingOf(w, r)
 	if err != nil {
 		return err
 	}
@@ -46,15 +43,7 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 	if err := orderID(id); err != nil {
 		return err
 	}
-	body, err := bodyOf(w, r)
-	if err != nil {
-		return err
-	}
-	all, err := membersOf(body)
-	if err != nil {
-		return err
-	}
-	c, err := commandIn(r, all)
+	c, err := commandIn(r, asked)
 	if err != nil {
 		return err
 	}
@@ -69,8 +58,8 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	location := "/query/" + id
-	if wait > 0 {
-		if row, seen := e.awaitRow(w, r, id, wait, answers(given)); seen {
+	if asked.wait > 0 {
+		if row, seen := e.awaitRow(w, r, id, asked.wait, answers(given)); seen {
 			if err := verdict(row, given); err != nil {
 				return err
 			}
@@ -100,13 +89,16 @@ type command struct {
 	actor   string
 	output  order.JSON
 	startAt time.Time
-	key     string // the same for each copy of the same request; may be empty
+	client  string // who asks, see asking
+	key     string
 	print   string // of what the request says, by which its copies are known from another's
 	at      time.Time
 }
 
 // commandIn reads a command. Its body may have further members, that are known to the caller.
-func commandIn(r *http.Request, all members, further ...string) (c command, err error) {
+func commandIn(r *http.Request, asked asking, further ...string) (c command, err error) {
+	all := asked.all
+	c.client, c.key = asked.client, asked.key
 	c.verb, c.at = order.Command(mux.Vars(r)["verb"]), now()
 	known := append([]string{"reason", "actor"}, further...)
 	if c.verb == order.Skip {
@@ -124,6 +116,7 @@ func commandIn(r *http.Request, all members, further ...string) (c command, err 
 	if c.actor, err = all.text("actor", maxActor); err != nil {
 		return c, err
 	}
+	c.actor = actorOf(r, c.actor)
 	if c.output, err = all.value("output"); err != nil {
 		return c, err
 	}
@@ -135,13 +128,9 @@ func commandIn(r *http.Request, all members, further ...string) (c command, err 
 		return c, fail(http.StatusBadRequest, "the body's member %q is missing: when is the order to begin?", memberStartAt)
 	}
 	c.print = fingerprint(all)
-	c.key = r.Header.Get("Idempotency-Key")
 	if _, filtered := all["filter"]; filtered && c.key != "" {
 		return c, fail(http.StatusBadRequest,
 			"the header Idempotency-Key does not go with a filter, which finds other orders the next time: give the ids")
-	}
-	if len(c.key) > maxKey {
-		return c, fail(http.StatusBadRequest, "the header Idempotency-Key has %d bytes; %d are allowed", len(c.key), maxKey)
 	}
 	return c, nil
 }

@@ -148,10 +148,10 @@ func TestABodyThatIsNotTheCommandsIsRefusedAndSaysWhy(t *testing.T) {
 		{seedID + "/schedule", `{"startAt":1}`, `the body's member "startAt" is no string`},
 		{seedID + "/schedule", `{"startAt":null}`, `the body's member "startAt" is no string`},
 		{seedID + "/schedule", `{"startAt":"9999-12-31T23:59:59-01:00"}`, `the body's member "startAt" is "9999-12-31T23:59:59-01:00"` + when},
-		{seedID + "/schedule", `{"startAt":"` + strings.Repeat("1", 65) + `"}`, `the body's member "startAt" has 65 bytes; 64 are allowed`},
+		{seedID + "/schedule", `{"startAt":"` + strings.Repeat("1", 65) + `"}`, `the body's member "startAt" has 65 characters; 64 are allowed`},
 		{seedID + "/pause", `{"reason":5}`, `the body's member "reason" is no string`},
-		{seedID + "/pause", `{"reason":"` + strings.Repeat("x", 1001) + `"}`, `the body's member "reason" has 1001 bytes; 1000 are allowed`},
-		{seedID + "/pause", `{"actor":"` + strings.Repeat("x", 201) + `"}`, `the body's member "actor" has 201 bytes; 200 are allowed`},
+		{seedID + "/pause", `{"reason":"` + strings.Repeat("x", 1001) + `"}`, `the body's member "reason" has 1001 characters; 1000 are allowed`},
+		{seedID + "/pause", `{"actor":"` + strings.Repeat("x", 201) + `"}`, `the body's member "actor" has 201 characters; 200 are allowed`},
 		{seedID + "/pause", `{"reason":"a","reason":"b"}`, `the body's member "reason" stands twice`},
 		{seedID + "/pause", `[]`, `the body is no JSON object`},
 		{"ORD-1/pause", ``, `"ORD-1" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`},
@@ -386,25 +386,27 @@ func TestACommandToSeveralOrdersTellsOfEachAsIfItHadBeenAlone(t *testing.T) {
 
 func TestACommandByAFilterGoesToThoseThatItMatchesAndTellsOfTheRest(t *testing.T) {
 	w := newWorld(t)
-	w.list = func(_ context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error) {
-		want := order.Filter{Status: order.StatusStuck, Type: "ORDER_STUCK", Since: began}
-		if diff := cmp.Diff(want, f); diff != "" || after != missing || limit != maxBulk {
-			t.Errorf("after %s, %d with the filter (-want +got):\n%s", after, limit, diff)
+	after, next := order.Place{CreatedAt: began, ID: missing}, order.Place{CreatedAt: began, ID: isPaused}
+	w.list = func(_ context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error) {
+		want := order.Filter{Status: order.StatusStuck, Type: "ORDER_STUCK", Since: began, Until: began.Add(time.Hour)}
+		if diff := cmp.Diff(want, f); diff != "" || p != (order.Page{After: after, Limit: maxBulk}) {
+			t.Errorf("page %+v with the filter (-want +got):\n%s", p, diff)
 		}
-		return []order.Row{standing(running, order.StatusStuck), standing(isPaused, order.StatusRunning)}, isPaused, nil
+		return []order.Row{standing(running, order.StatusStuck), standing(isPaused, order.StatusRunning)}, next, nil
 	}
 	w.get = func(context.Context, string) (order.Row, error) {
 		t.Error("a row was asked for that is there")
 		return order.Row{}, errors.New("asked")
 	}
-	got := w.command("skip", `{"filter":{"status":"stuck","type":"ORDER_STUCK","since":"2026-01-02T03:04:05Z","after":"`+missing+`"},"output":1}`).bulk(t)
+	got := w.command("skip", `{"filter":{"status":"stuck","type":"ORDER_STUCK","since":"2026-01-02T03:04:05Z","until":"2026-01-02T04:04:05Z",`+
+		`"after":"`+after.String()+`"},"output":1}`).bulk(t)
 	w.placed()
 	if event := w.events()[0]; event.OrderID != running || string(event.Output) != "1" {
 		t.Errorf("event: %+v", event)
 	}
 	want := bulkAnswer{[]result{
 		{running, 202, w.events()[0].ID, ""}, {isPaused, 409, "", "the order is not stuck but running"},
-	}, true, isPaused}
+	}, true, next.String()}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
@@ -432,13 +434,13 @@ func TestWhichOrdersAreMeantIsSaidOnceAndWithinABound(t *testing.T) {
 		`{"filter":{}}`:                       `the body's member "filter" is no JSON object that has members`,
 		`{"filter":null}`:                     `the body's member "filter" is no JSON object that has members`,
 		`{"filter":[]}`:                       `the body's member "filter" is no JSON object that has members`,
-		`{"filter":{"after":"ORD-00001"}}`:    `the filter says nothing of the orders' status, type or since when`,
-		`{"filter":{"state":"x"}}`:            `the body's member "state" is unknown; known are status, type, since, after`,
+		`{"filter":{"after":"0.ORD-00001"}}`:  `the filter says nothing of the orders' status, their type, or when they changed`,
+		`{"filter":{"state":"x"}}`:            `the body's member "state" is unknown; known are status, type, since, until, after`,
 		`{"filter":{"status":1}}`:             `the body's member "status" is no string`,
 		`{"filter":{"status":"x"}}`:           `the filter's member "status" is "x"; known are unknown, scheduled, running, paused, compensating, stuck, completed, failed, cancelled`,
 		`{"filter":{"type":""}}`:              `the filter's member "type" is empty`,
 		`{"filter":{"since":"today"}}`:        `the filter's member "since" is "today": want a time such as 2026-01-02T15:04:05Z`,
-		`{"filter":{"type":"X","after":"x"}}`: `"x" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`,
+		`{"filter":{"type":"X","after":"x"}}`: `"x" is no place in a list: want what a page gave as next`,
 		`{"ids":["ORD-00001"],"why":1}`:       `the body's member "why" is unknown; known are reason, actor, ids, filter`,
 	} {
 		w := newWorld(t)

@@ -21,10 +21,10 @@ type Rows interface {
 	// Await gives the first row of an order for which until holds. If ctx ends
 	// first it gives the latest row seen and the error of ctx.
 	Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
-	// List gives orders that the filter matches, by id from the first after one, at
-	// most so many, and after which id there may be more; empty for none. A page may
-	// be short of its limit, even empty, and still have a next.
-	List(ctx context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error)
+	// List gives a page of the orders that the filter matches, and the place after which
+	// there may be more; zero for none. A page may be short of its limit, even empty, and
+	// still have a next.
+	List(ctx context.Context, f order.Filter, p order.Page) (rows []order.Row, next order.Place, err error)
 }
 
 // Component is a part of the process and how it is doing.
@@ -41,7 +41,10 @@ type Config struct {
 	Emit       func(ctx context.Context, e order.Event) error
 	Rows       Rows
 	Definition saga.Definition // what new orders follow
-	Health     Health
+	Log        Log
+	// Sources looks for an order where it is kept; see [Record] for the log's.
+	Sources func(context.Context, order.Row) (Sources, error)
+	Health  Health
 }
 
 // Health is what a process of any role tells of itself.
@@ -49,11 +52,15 @@ type Health struct {
 	Ready    func() []Component
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
+	Guard    Guard
 }
 
 type edge struct {
 	Config
+	door     door
 	accepted prometheus.Counter
+	streams  *streams
+	looking  chan struct{} // holds a token for each that the log is looked through for
 }
 
 // New gives the edge's handler: commands, queries and health.
@@ -63,15 +70,21 @@ func New(c Config) http.Handler {
 		Help: "Orders whose command was acknowledged by the log.",
 	})}
 	c.Health.Registry.MustRegister(e.accepted)
+	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
+	e.door = r.door
 	r.handle("/command", e.command, http.MethodPost)
 	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
 	r.handle("/command/"+anyVerb, e.bulk, http.MethodPost) // no order's id is a verb
 	r.handle("/command/{id}/"+anyVerb, e.control, http.MethodPost)
 	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
+	r.stream("/query/stream", e.followAll)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
+	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
+	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
+	r.stream("/query/{id}/stream", e.followOrder)
 	return r
 }
 
@@ -82,6 +95,7 @@ func NewHealth(h Health) http.Handler { return newRouter(h) }
 type router struct {
 	*mux.Router
 	log     *slog.Logger
+	door    door
 	seconds *prometheus.HistogramVec
 }
 
@@ -92,7 +106,7 @@ const noRoute = "none"
 func newRouter(h Health) *router {
 	// Paths are taken as they are: mux would send the client of another spelling to
 	// the clean one, and a POST would go there as a GET.
-	r := &router{mux.NewRouter().SkipClean(true), h.Logger, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "simplecqrs_http_request_seconds",
 		Help:    "Time to answer a request, waits that the client asked for included.",
 		Buckets: prometheus.ExponentialBucketsRange(0.001, 60, 14),
@@ -113,7 +127,8 @@ func (r *router) handle(template string, h handler, methods ...string) {
 }
 
 func (r *router) serve(route string, h handler) http.Handler {
-	return promhttp.InstrumentHandlerDuration(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{h, r.log})
+	return promhttp.InstrumentHandlerDuration(r.seconds.MustCurryWith(prometheus.Labels{"route": route}),
+		server{r.door.guarded(route, h), r.log})
 }
 
 func now() time.Time { return time.Now().UTC() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,9 +46,9 @@ func listedOf(r order.Row) listed {
 	return l
 }
 
-// list shows orders, by id and thus the oldest first: GET /query.
+// list shows orders, those that were placed first or last first: GET /query.
 func (e *edge) list(w http.ResponseWriter, r *http.Request) error {
-	q, err := parametersOf(r, "status", "type", "since", "after", "limit")
+	q, err := parametersOf(r, append(filterNames, "sort", "limit")...)
 	if err != nil {
 		return err
 	}
@@ -55,8 +56,16 @@ func (e *edge) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return sendPage(e, w, r, q, f, after, listedOf)
+	p := order.Page{After: after}
+	if sort, sent := q["sort"]; sent {
+		if p.Newest = sort == sortNewest; !p.Newest && sort != sortOldest {
+			return fail(http.StatusBadRequest, "the parameter \"sort\" is %q; known are %s, %s", sort, sortOldest, sortNewest)
+		}
+	}
+	return sendPage(e, w, r, q, f, p, listedOf)
 }
+
+const sortOldest, sortNewest = "oldest", "newest"
 
 // stalled is an order that waits for an operator or does not go on, since when, and why.
 type stalled struct {
@@ -64,6 +73,11 @@ type stalled struct {
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
 }
+
+// duration is one of at least a second, as the description has it: hours, minutes and
+// seconds, the first of them not zero.
+var duration = regexp.MustCompile(`^([1-9][0-9]{0,5}h([0-9]{1,6}m)?([0-9]{1,6}(\.[0-9]{1,9})?s)?|` +
+	`[1-9][0-9]{0,5}m([0-9]{1,6}(\.[0-9]{1,9})?s)?|[1-9][0-9]{0,5}(\.[0-9]{1,9})?s)$`)
 
 // stuck shows the orders that an operator should look at: those that are stuck or
 // parked, and those that have made no progress for a time: GET /query/stuck.
@@ -74,7 +88,7 @@ func (e *edge) stuck(w http.ResponseWriter, r *http.Request) error {
 	}
 	idle := defaultIdle
 	if text, sent := q["for"]; sent {
-		if idle, err = time.ParseDuration(text); err != nil || idle <= 0 {
+		if idle, err = time.ParseDuration(text); err != nil || !duration.MatchString(text) {
 			return fail(http.StatusBadRequest, "the parameter \"for\" is %q: want a duration such as 10m", text)
 		}
 	}
@@ -82,7 +96,7 @@ func (e *edge) stuck(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return sendPage(e, w, r, q, order.Filter{Stalled: now().Add(-idle)}, after, stalledOf)
+	return sendPage(e, w, r, q, order.Filter{Stalled: now().Add(-idle)}, order.Page{After: after}, stalledOf)
 }
 
 func stalledOf(r order.Row) stalled {
@@ -122,12 +136,11 @@ func pending(r order.Row) string {
 }
 
 // sendPage answers with a page of a list.
-func sendPage[T any](e *edge, w http.ResponseWriter, r *http.Request, q parameters, f order.Filter, after string, show func(order.Row) T) error {
-	limit, err := q.limit()
-	if err != nil {
+func sendPage[T any](e *edge, w http.ResponseWriter, r *http.Request, q parameters, f order.Filter, p order.Page, show func(order.Row) T) (err error) {
+	if p.Limit, err = q.limit(); err != nil {
 		return err
 	}
-	rows, next, err := e.findPage(r.Context(), f, after, limit)
+	rows, next, err := e.findPage(r.Context(), f, p)
 	if err != nil {
 		return err
 	}
@@ -146,9 +159,12 @@ func sendPage[T any](e *edge, w http.ResponseWriter, r *http.Request, q paramete
 	return nil
 }
 
-func (e *edge) findPage(ctx context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error) {
+// findPage gives a page, and the parameter after of the next one; empty if there is none.
+func (e *edge) findPage(ctx context.Context, f order.Filter, p order.Page) (rows []order.Row, next string, err error) {
 	err = reading(ctx, func(ctx context.Context) error {
-		rows, next, err = e.Rows.List(ctx, f, after, limit)
+		var place order.Place
+		rows, place, err = e.Rows.List(ctx, f, p)
+		next = place.String()
 		return err
 	})
 	return rows, next, err
@@ -177,32 +193,36 @@ func parametersOf(r *http.Request, known ...string) (parameters, error) {
 }
 
 // filterNames are what a filter is made of.
-var filterNames = []string{"status", "type", "since", "after"}
+var filterNames = []string{"status", "type", "since", "until", "after"}
 
 // filter reads which orders are meant, and from where on.
-func (p parameters) filter(what string) (f order.Filter, after string, err error) {
+func (p parameters) filter(what string) (f order.Filter, after order.Place, err error) {
 	known := make([]string, 0, len(order.Statuses()))
 	for _, s := range order.Statuses() {
 		known = append(known, string(s))
 	}
 	if text, sent := p["status"]; sent {
 		if f.Status = order.Status(text); !slices.Contains(known, text) {
-			return f, "", fail(http.StatusBadRequest, "%s \"status\" is %q; known are %s", what, text, strings.Join(known, ", "))
+			return f, after, fail(http.StatusBadRequest, "%s \"status\" is %q; known are %s", what, text, strings.Join(known, ", "))
 		}
 	}
 	if text, sent := p["type"]; sent {
 		if f.Type = order.Type(text); text == "" {
-			return f, "", fail(http.StatusBadRequest, "%s \"type\" is empty", what)
+			return f, after, fail(http.StatusBadRequest, "%s \"type\" is empty", what)
 		}
 	}
 	if text, sent := p["since"]; sent {
 		if f.Since, err = timeOf(fmt.Sprintf("%s \"since\"", what), text); err != nil {
-			return f, "", err
+			return f, after, err
 		}
 	}
-	after, sent := p["after"]
-	if sent {
-		err = orderID(after)
+	if text, sent := p["until"]; sent {
+		if f.Until, err = timeOf(fmt.Sprintf("%s \"until\"", what), text); err != nil {
+			return f, after, err
+		}
+	}
+	if text, sent := p["after"]; sent {
+		after, err = order.ParsePlace(text)
 	}
 	return f, after, err
 }
@@ -213,7 +233,7 @@ func (p parameters) limit() (int, error) {
 		return defaultPage, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxPage {
+	if err != nil || n < 1 || n > maxPage || strconv.Itoa(n) != text {
 		return 0, fail(http.StatusBadRequest, "the parameter \"limit\" is %q: want a number from 1 to %d", text, maxPage)
 	}
 	return n, nil

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,13 +22,21 @@ func (w *world) ask(path, query string) answer {
 }
 
 // holding plays a list, and gives what was asked of it.
-func (w *world) holding(next string, rows ...order.Row) (asked *order.Filter, after *string, limit *int) {
-	asked, after, limit = new(order.Filter), new(string), new(int)
-	w.list = func(_ context.Context, f order.Filter, a string, n int) ([]order.Row, string, error) {
-		*asked, *after, *limit = f, a, n
-		return rows, next, nil
+func (w *world) holding(next string, rows ...order.Row) (asked *order.Filter, page *order.Page) {
+	asked, page = new(order.Filter), new(order.Page)
+	w.list = func(_ context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error) {
+		*asked, *page = f, p
+		return rows, placeOf(next), nil
 	}
-	return asked, after, limit
+	return asked, page
+}
+
+// placeOf is the place of an order of these tests; zero for none.
+func placeOf(id string) order.Place {
+	if id == "" {
+		return order.Place{}
+	}
+	return order.Place{CreatedAt: began, ID: id}
 }
 
 func TestAListShowsOrdersAndWhereItGoesOn(t *testing.T) {
@@ -41,36 +50,39 @@ func TestAListShowsOrdersAndWhereItGoesOn(t *testing.T) {
 		`"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z","startAt":"2026-01-02T04:04:05Z"},`+
 		`{"id":"ORD-00002","status":"paused","type":"ORDER_PAUSED","version":3,`+
 		`"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z","parked":"a bug"}],`+
-		`"next":"ORD-00002"}`+"\n")
+		`"next":"`+placeOf(isPaused).String()+`"}`+"\n")
 	w.holding("")
 	w.ask("/query", "").want(t, http.StatusOK, `{"orders":[]}`+"\n")
 }
 
 func TestAListIsOfWhatIsAskedFor(t *testing.T) {
 	w := newWorld(t)
-	f, after, limit := w.holding("")
+	f, page := w.holding("")
 	for _, c := range []struct {
 		query string
 		want  order.Filter
-		after string
-		limit int
+		page  order.Page
 	}{
-		{"", order.Filter{}, "", 50},
-		{"status=paused", order.Filter{Status: order.StatusPaused}, "", 50},
-		{"type=ORDER_STUCK&limit=500", order.Filter{Type: order.OrderStuck}, "", 500},
-		{"since=2026-01-02T04:04:05%2B01:00&after=ORD-B384F&limit=1", order.Filter{Since: began}, seedID, 1},
+		{"", order.Filter{}, order.Page{Limit: 50}},
+		{"status=paused", order.Filter{Status: order.StatusPaused}, order.Page{Limit: 50}},
+		{"type=ORDER_STUCK&limit=500&sort=newest", order.Filter{Type: order.OrderStuck}, order.Page{Newest: true, Limit: 500}},
+		{
+			"since=2026-01-02T04:04:05%2B01:00&until=2026-01-02T04:04:05Z&limit=1&sort=oldest&after=" + placeOf(seedID).String(),
+			order.Filter{Since: began, Until: began.Add(time.Hour)},
+			order.Page{After: placeOf(seedID), Limit: 1},
+		},
 	} {
 		w.ask("/query", c.query)
-		if diff := cmp.Diff(c.want, *f); diff != "" || *after != c.after || *limit != c.limit {
-			t.Errorf("%s: after %q, %d, filter (-want +got):\n%s", c.query, *after, *limit, diff)
+		if diff := cmp.Diff(c.want, *f); diff != "" || *page != c.page {
+			t.Errorf("%s: page %+v, filter (-want +got):\n%s", c.query, *page, diff)
 		}
 	}
 }
 
 func TestWhatAListCannotBeAskedIsRefused(t *testing.T) {
 	for _, c := range []struct{ path, query, detail string }{
-		{"/query", "state=x", `the parameter "state" is unknown; known are status, type, since, after, limit`},
-		{"/query", "for=1m", `the parameter "for" is unknown; known are status, type, since, after, limit`},
+		{"/query", "state=x", `the parameter "state" is unknown; known are status, type, since, until, after, sort, limit`},
+		{"/query", "for=1m", `the parameter "for" is unknown; known are status, type, since, until, after, sort, limit`},
 		{"/query", "status=running&status=stuck", `the parameter "status" stands twice`},
 		{"/query", "status=lost", `the parameter "status" is "lost"; known are unknown, scheduled, running, paused, compensating, stuck, completed, failed, cancelled`},
 		{"/query", "status=", `the parameter "status" is ""; known are unknown, scheduled, running, paused, compensating, stuck, completed, failed, cancelled`},
@@ -79,19 +91,25 @@ func TestWhatAListCannotBeAskedIsRefused(t *testing.T) {
 		{"/query", "limit=0", `the parameter "limit" is "0": want a number from 1 to 500`},
 		{"/query", "limit=501", `the parameter "limit" is "501": want a number from 1 to 500`},
 		{"/query", "limit=", `the parameter "limit" is "": want a number from 1 to 500`},
-		{"/query", "after=x", `"x" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`},
+		{"/query", "until=", `the parameter "until" is "": want a time such as 2026-01-02T15:04:05Z`},
+		{"/query", "sort=id", `the parameter "sort" is "id"; known are oldest, newest`},
+		{"/query", "sort=", `the parameter "sort" is ""; known are oldest, newest`},
+		{"/query", "after=ORD-B384F", `"ORD-B384F" is no place in a list: want what a page gave as next`},
 		{"/query", "%zz", `the query cannot be read: invalid URL escape "%zz"`},
 		{"/query/stuck", "status=x", `the parameter "status" is unknown; known are for, after, limit`},
 		{"/query/stuck", "for=10", `the parameter "for" is "10": want a duration such as 10m`},
 		{"/query/stuck", "for=-1m", `the parameter "for" is "-1m": want a duration such as 10m`},
+		{"/query/stuck", "for=00h1m", `the parameter "for" is "00h1m": want a duration such as 10m`},
+		{"/query/stuck", "for=999ms", `the parameter "for" is "999ms": want a duration such as 10m`},
+		{"/query", "limit=05", `the parameter "limit" is "05": want a number from 1 to 500`},
 		{"/query/stuck", "for=0s", `the parameter "for" is "0s": want a duration such as 10m`},
-		{"/query/stuck", "after=", `"" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`},
+		{"/query/stuck", "after=", `"" is no place in a list: want what a page gave as next`},
 		{"/query/stuck", "limit=x", `the parameter "limit" is "x": want a number from 1 to 500`},
 	} {
 		w := newWorld(t)
-		w.list = func(context.Context, order.Filter, string, int) ([]order.Row, string, error) {
+		w.list = func(context.Context, order.Filter, order.Page) ([]order.Row, order.Place, error) {
 			t.Errorf("%s?%s was looked for", c.path, c.query)
-			return nil, "", nil
+			return nil, order.Place{}, nil
 		}
 		w.ask(c.path, c.query).wantProblem(t, http.StatusBadRequest, c.detail)
 	}
@@ -140,7 +158,7 @@ func TestOrdersThatAnOperatorShouldLookAtAreShownWithSinceWhenAndWhy(t *testing.
 		}
 		got.decode(t, &page)
 		if len(page.Orders) != 1 || page.Orders[0].Since != c.since || page.Orders[0].Reason != c.reason ||
-			page.Orders[0].ID != "ORD-00001" || page.Orders[0].Status != string(c.row.Meta.Shown()) || page.Next != "ORD-00009" {
+			page.Orders[0].ID != "ORD-00001" || page.Orders[0].Status != string(c.row.Meta.Shown()) || page.Next != placeOf("ORD-00009").String() {
 			t.Errorf("want since %s: %s, got %s", c.since, c.reason, got.body)
 		}
 	}
@@ -149,14 +167,14 @@ func TestOrdersThatAnOperatorShouldLookAtAreShownWithSinceWhenAndWhy(t *testing.
 func TestForHowLongAnOrderMayStandStillIsForTheClientToSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		f, after, limit := w.holding("")
-		for query, idle := range map[string]time.Duration{"": 15 * time.Minute, "for=90s": 90 * time.Second, "for=2h&after=ORD-B384F&limit=7": 2 * time.Hour} {
+		f, page := w.holding("")
+		for query, idle := range map[string]time.Duration{"": 15 * time.Minute, "for=90s": 90 * time.Second, "limit=7&for=2h&after=" + placeOf(seedID).String(): 2 * time.Hour} {
 			w.ask("/query/stuck", query)
 			if diff := cmp.Diff(order.Filter{Stalled: time.Now().UTC().Add(-idle)}, *f); diff != "" {
 				t.Errorf("%s: filter (-want +got):\n%s", query, diff)
 			}
-			if query != "" && query != "for=90s" && (*after != seedID || *limit != 7) {
-				t.Errorf("%s: after %q, %d", query, *after, *limit)
+			if strings.Contains(query, "after") && *page != (order.Page{After: placeOf(seedID), Limit: 7}) {
+				t.Errorf("%s: page %+v", query, *page)
 			}
 		}
 	})
@@ -166,9 +184,9 @@ func TestTheWaitForAListIsBounded(t *testing.T) {
 	for _, path := range []string{"/query", "/query/stuck"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			w.list = func(ctx context.Context, _ order.Filter, _ string, _ int) ([]order.Row, string, error) {
+			w.list = func(ctx context.Context, _ order.Filter, _ order.Page) ([]order.Row, order.Place, error) {
 				<-ctx.Done()
-				return nil, "", ctx.Err()
+				return nil, order.Place{}, ctx.Err()
 			}
 			start := time.Now()
 			w.ask(path, "").wantProblem(t, http.StatusServiceUnavailable, "the read side has not answered within 5s")

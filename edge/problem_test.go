@@ -14,7 +14,7 @@ import (
 func TestAPathThatIsUnknownIsAProblem(t *testing.T) {
 	for _, path := range []string{
 		"/", "/commands", "/command/", "/query/", "/command/brew", "/command/" + seedID, "/command/" + seedID + "/brew",
-		"/command/" + seedID + "/pause/", "/command/pause/", "/query/" + seedID + "/", "/query/" + seedID + "/stream",
+		"/command/" + seedID + "/pause/", "/command/pause/", "/query/" + seedID + "/", "/query/" + seedID + "/nowhere",
 		// Not sent to the clean path, where a client would come with another method.
 		"//command", "/./command", "/query/../command", "*",
 	} {
@@ -67,7 +67,7 @@ func TestEachKindOfErrorHasAStatus(t *testing.T) {
 		w.get = func(context.Context, string) (order.Row, error) {
 			return order.Row{}, fmt.Errorf("mongo: %w", &order.Error{Kind: kind, Detail: "so it is"})
 		}
-		w.do(http.MethodGet, "/query/"+seedID).wantProblem(t, status, "so it is")
+		w.command(seedID+"/pause", "").wantProblem(t, status, "so it is")
 		w.wantNothingLogged()
 	}
 }

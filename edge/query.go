@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/saga"
@@ -18,15 +16,6 @@ import (
 
 // queryTime bounds the wait for the read side.
 const queryTime = 5 * time.Second
-
-// row finds the row of the order that the path names.
-func (e *edge) row(r *http.Request) (order.Row, error) {
-	id := mux.Vars(r)["id"]
-	if err := orderID(id); err != nil {
-		return order.Row{}, err
-	}
-	return e.find(r.Context(), id)
-}
 
 // orderID refuses what is no order's id.
 func orderID(id string) error {
@@ -57,12 +46,11 @@ func reading(ctx context.Context, ask func(context.Context) error) error {
 
 // query shows an order in the seed's shape: GET /query/{id}.
 func (e *edge) query(w http.ResponseWriter, r *http.Request) error {
-	row, err := e.row(r)
+	row, err := e.shown(w, r)
 	if err != nil {
 		return err
 	}
-	send(w, http.StatusOK, "application/json", codecs.Answer(row))
-	return nil
+	return sendRow(w, r, row, func() ([]byte, error) { return codecs.Answer(row), nil })
 }
 
 // history is what happened to an order, when and why.
@@ -101,7 +89,7 @@ type cause struct {
 // causeOf explains an event's cause; nil if nobody has told of one.
 func causeOf(row order.Row, e order.Entry) *cause {
 	if e.Causation == "" {
-		if _, command := e.Type.Command(); command || begins(e.Type) {
+		if _, command := e.Type.Command(); command || e.Type.Begins() {
 			return &cause{Kind: "client"}
 		}
 		return nil
@@ -121,17 +109,17 @@ func causeOf(row order.Row, e order.Entry) *cause {
 	return c
 }
 
-// begins reports whether a client begins an order with such an event.
-func begins(t order.Type) bool {
-	return t == order.OrderScheduled || t == order.TypeOf(order.Detail, order.Requested)
-}
-
 // history shows what happened to an order: GET /query/{id}/history.
 func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
-	row, err := e.row(r)
+	row, err := e.shown(w, r)
 	if err != nil {
 		return err
 	}
+	return sendRow(w, r, row, func() ([]byte, error) { return historyOf(row) })
+}
+
+// historyOf gives the history of an order as JSON, on one line.
+func historyOf(row order.Row) ([]byte, error) {
 	m := row.Meta
 	h := history{
 		ID: row.ID, Status: m.Shown(), Version: m.Version, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
@@ -145,10 +133,5 @@ func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
 		}
 		status = h.History[i].After
 	}
-	body, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return json.Marshal(h)
 }

@@ -16,7 +16,7 @@ const (
 	headerTime     = 5 * time.Second  // to send the headers
 	readTime       = 15 * time.Second // to send all of a request
 	idleTime       = 2 * time.Minute  // between two requests of a connection
-	writeTime      = MaxWait + emitTime + 10*time.Second
+	writeTime      = MaxWait + emitTime + 2*queryTime + 10*time.Second
 	// shutdownTime bounds the wait for requests that were begun.
 	shutdownTime = 15 * time.Second
 )
@@ -73,7 +73,15 @@ func errorLog(h http.Handler) *log.Logger {
 // waiting gives a context for a client that waits: it ends after the time, with
 // the request, and when the server stops.
 func waiting(r *http.Request, limit time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	ctx, cancel := staying(r)
+	limited, stop := context.WithTimeout(ctx, limit)
+	return limited, func() { stop(); cancel() }
+}
+
+// staying gives a context for a client that stays: it ends with the request, and
+// when the server stops.
+func staying(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
 	server, ok := r.Context().Value(serving{}).(context.Context)
 	if !ok {
 		return ctx, cancel

@@ -30,8 +30,11 @@ type world struct {
 	emit  func(context.Context, order.Event) error
 	get   func(ctx context.Context, id string) (order.Row, error)
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
-	list  func(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error)
+	list  func(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error)
 	ready []Component
+	feed  feed                                              // what those who follow all are told
+	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
+	guard Guard // set before the handler is made
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -40,8 +43,16 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, registry: prometheus.NewRegistry()}
-	w.handler = New(Config{Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health()})
+	return newGuardedWorld(t, Guard{Hosts: []string{nameIn(site)}})
+}
+
+func newGuardedWorld(t *testing.T, g Guard) *world {
+	w := &world{t: t, guard: g, registry: prometheus.NewRegistry()}
+	w.handler = New(Config{
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health(), Log: &w.feed,
+		Sources: func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
+	})
+	w.handler.(*router).Use(described(t))
 	return w
 }
 
@@ -50,6 +61,7 @@ func (w *world) health() Health {
 		Ready:    func() []Component { return w.ready },
 		Registry: w.registry,
 		Logger:   slog.New(slog.NewTextHandler(w, nil)),
+		Guard:    w.guard,
 	}
 }
 
@@ -78,11 +90,11 @@ func (w *world) Await(ctx context.Context, id string, until func(order.Row) bool
 	return w.await(ctx, id, until)
 }
 
-func (w *world) List(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error) {
+func (w *world) List(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error) {
 	if w.list == nil {
-		return nil, "", nil
+		return nil, order.Place{}, nil
 	}
-	return w.list(ctx, f, after, limit)
+	return w.list(ctx, f, p)
 }
 
 // Write takes what is logged.
@@ -194,7 +206,11 @@ func (a answer) want(t *testing.T, status int, body string) {
 	if diff := cmp.Diff(body, a.body); diff != "" {
 		t.Errorf("body (-want +got):\n%s", diff)
 	}
-	a.wantHeaders(t, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Cache-Control", "no-store")
+	cached := "no-store"
+	if a.Header.Get("ETag") != "" {
+		cached = "private, no-cache"
+	}
+	a.wantHeaders(t, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Cache-Control", cached)
 }
 
 // wantProblem holds the answer to a problem whose members are all there.

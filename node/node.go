@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -31,6 +32,7 @@ type Node struct {
 	mongo   *views.Mongo
 	table   *views.Table
 	sink    *views.Sink
+	tail    *stream.Tail // of an edge
 	running sync.WaitGroup
 	stop    context.CancelFunc
 	failed  error // what ended the HTTP server before its time; valid once running is done
@@ -49,7 +51,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 		return nil, err
 	}
 	client, err := stream.Open(stream.Config{
-		Brokers: c.Brokers, DataDir: c.DataDir, MaxRecord: processors.MaxRecord(),
+		Brokers: c.Brokers, Security: c.Security, DataDir: c.DataDir, MaxRecord: processors.MaxRecord(),
 		Registerer: c.Registry, Logger: c.Logger,
 	})
 	if err != nil {
@@ -112,7 +114,10 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	if c.has(views.RoleSink) {
 		n.runSink(ctx)
 	}
-	n.serve(ctx)
+	if c.has(RoleEdge) {
+		n.tail = n.client.Tail(codecs.StoreOrder, n.message(partitions))
+	}
+	n.serve(ctx, partitions)
 	go func() {
 		n.running.Wait()
 		n.stop()
@@ -145,6 +150,7 @@ func (n *Node) runSink(ctx context.Context) {
 		Help: "Orders whose rows wait to be written to the read store.",
 	}, func() float64 { return float64(n.sink.Pending()) }))
 	n.sink.Stored = func(r order.Row) {
+		n.mongo.Stored(r)
 		// A row that ended before this process began is a replay: its time says nothing.
 		if r.Meta.Status.Ended() && r.Meta.UpdatedAt.After(began) {
 			latency.Observe(time.Since(r.Meta.CreatedAt).Seconds())
@@ -161,6 +167,9 @@ func (n *Node) runSink(ctx context.Context) {
 // close lets go of everything. The emitter needs no end of its own, and goka's
 // would wait for as long as the brokers are away.
 func (n *Node) close() error {
+	if n.tail != nil {
+		n.tail.Wait()
+	}
 	errs := []error{n.client.Close()}
 	if n.mongo != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -191,7 +200,13 @@ func (n *Node) Emit(ctx context.Context, e order.Event) error {
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
-	return stream.Await(ctx, promise)
+	if err := stream.Await(ctx, promise); err != nil {
+		return err
+	}
+	if n.mongo != nil {
+		n.mongo.Moves(e.OrderID)
+	}
+	return nil
 }
 
 // Rows is where the node's queries are answered from.
@@ -241,9 +256,13 @@ func (n *Node) edge() edge.Component {
 	return c
 }
 
-func (n *Node) serve(ctx context.Context) {
+func (n *Node) serve(ctx context.Context, partitions int32) {
+	listener := n.config.Listener
+	if n.config.TLS != nil {
+		listener = tls.NewListener(listener, n.config.TLS)
+	}
 	n.running.Go(func() {
-		if err := edge.Serve(ctx, n.config.Listener, n.handler()); err != nil {
+		if err := edge.Serve(ctx, listener, n.handler(partitions)); err != nil {
 			n.failed = fmt.Errorf("node: the HTTP server: %w", err)
 		}
 		n.stop() // a process that nobody can ask how it is had better be started anew
@@ -251,10 +270,13 @@ func (n *Node) serve(ctx context.Context) {
 }
 
 // handler is what the node serves: health in any role, the rest in the edge's.
-func (n *Node) handler() http.Handler {
-	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger}
+func (n *Node) handler(partitions int32) http.Handler {
+	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger, Guard: n.config.Guard}
 	if !n.config.has(RoleEdge) {
 		return edge.NewHealth(h)
 	}
-	return edge.New(edge.Config{Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h})
+	return edge.New(edge.Config{
+		Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h,
+		Log: events{n.tail}, Sources: n.sources(partitions),
+	})
 }

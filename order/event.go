@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -220,6 +221,18 @@ type Event struct {
 // says it under the same id, which is how every reader knows a duplicate.
 func EventID(orderID string, t Type, attempt int) string {
 	return orderID + "/" + string(t) + "/" + strconv.Itoa(attempt)
+}
+
+// AnswerID derives the id of what is said to a request. Of two requests for the same
+// attempt, as rivals make them, each is answered under an id of its own.
+func AnswerID(request Event, t Type) string {
+	id := EventID(request.OrderID, t, request.Attempt)
+	if request.ID == EventID(request.OrderID, request.Type, request.Attempt) {
+		return id
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(request.ID)) // a hash takes anything
+	return fmt.Sprintf("%s-%016X", id, h.Sum64())
 }
 
 // TimerID names the passing of an order's deadline, as a cause.

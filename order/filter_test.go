@@ -28,6 +28,9 @@ func TestAFilterTakesAnOrderOnlyIfAllOfItHolds(t *testing.T) {
 		{"changed then", row, order.Filter{Since: now}, true},
 		{"changed in that millisecond", row, order.Filter{Since: now.Add(time.Microsecond)}, true},
 		{"changed before", row, order.Filter{Since: now.Add(time.Millisecond)}, false},
+		{"not changed before then", row, order.Filter{Until: now}, false},
+		{"nor before that millisecond", row, order.Filter{Until: now.Add(time.Microsecond)}, false},
+		{"changed before the next", row, order.Filter{Until: now.Add(time.Millisecond)}, true},
 		{"one holds, the other does not", row, order.Filter{Status: order.StatusRunning, Type: "MAIL_REQUESTED"}, false},
 	} {
 		if got := c.filter.Matches(c.row); got != c.want {
@@ -62,6 +65,27 @@ func TestAnOrderIsStalledIfItIsHeldOrHasNotMovedAndShould(t *testing.T) {
 	} {
 		if got := (order.Filter{Stalled: limit}).Matches(order.Row{Meta: c.meta}); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
+
+func TestAPlaceIsReadAsItIsWrittenAndNothingElseIsOne(t *testing.T) {
+	const id = "ORD-B384F"
+	for _, at := range []time.Time{
+		{}, time.UnixMilli(0).UTC(), time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC),
+	} {
+		want := order.Place{CreatedAt: at, ID: id}
+		got, err := order.ParsePlace(want.String())
+		if err != nil || got != want {
+			t.Errorf("%q is read as %v, %v", want.String(), got, err)
+		}
+	}
+	if text := (order.Place{}).String(); text != "" {
+		t.Errorf("before all is %q", text)
+	}
+	for _, text := range []string{"", id, "." + id, "0.", "0.ORD-1", "00." + id, "-0." + id, "+1." + id, "A." + id, "zzzzzzzzzzz." + id, "0." + id + " "} {
+		if p, err := order.ParsePlace(text); order.KindOf(err) != order.Invalid {
+			t.Errorf("%q is read as %v, %v", text, p, err)
 		}
 	}
 }

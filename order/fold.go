@@ -99,7 +99,7 @@ func Fold(r Row, e Event) Row {
 // advance applies what the event means for the order as a whole.
 func (r Row) advance(e Event) Row {
 	step, phase, ok := e.Type.Split()
-	if out, sent := e.Outputs[step]; sent && (phase == Completed || phase == Skipped) {
+	if out, sent := e.Outputs[step]; sent && (phase == Completed || phase == Skipped) && !r.answersRival(e) {
 		r.Outputs = maps.Clone(r.Outputs)
 		if r.Outputs == nil {
 			r.Outputs = make(map[Step]JSON, 1)
@@ -111,7 +111,7 @@ func (r Row) advance(e Event) Row {
 		r.Meta.StartAt = e.StartAt
 	}
 	r.Meta.Status = r.status(e, phase)
-	if ok && phase == Requested && e.Outcome.Ended() {
+	if ok && phase == Requested && e.Outcome.Ended() && !r.isRival(e.ID, e.Type, e.Causation) {
 		r.Meta.Final, r.Meta.Outcome = step, e.Outcome
 	}
 	if r.completes(step, phase) {
@@ -124,6 +124,34 @@ func (r Row) advance(e Event) Row {
 		r.Meta.Paused = true
 	}
 	return r
+}
+
+// Begins reports whether a client begins an order with an event of the type.
+func (t Type) Begins() bool { return t == OrderScheduled || t == TypeOf(Detail, Requested) }
+
+// Began is the event with which a client began the order, as its history has it; false
+// if it has none.
+func (r Row) Began() (Entry, bool) {
+	for _, e := range r.Meta.History {
+		if e.Causation == "" && e.Type.Begins() {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+// isRival reports whether an event is a client's that came when another had begun the
+// order. Nothing comes of it.
+func (r Row) isRival(id string, t Type, cause string) bool {
+	began, _ := r.Began()
+	return cause == "" && t.Begins() && id != began.ID
+}
+
+// answersRival reports whether an event answers such a one.
+func (r Row) answersRival(e Event) bool {
+	return e.Causation != "" && slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
+		return one.ID == e.Causation && r.isRival(one.ID, one.Type, one.Causation)
+	})
 }
 
 // begun reports whether somebody has requested the order.
@@ -166,7 +194,7 @@ func (r Row) completes(step Step, phase Phase) bool {
 		if e.Type.Unsettles() {
 			return false
 		}
-		if request.ID == "" && e.Type == TypeOf(step, Requested) {
+		if request.ID == "" && e.Type == TypeOf(step, Requested) && !r.isRival(e.ID, e.Type, e.Causation) {
 			request = e
 		}
 	}

@@ -181,7 +181,7 @@ func (w worker) answer(ctx context.Context, request order.Event) (stream.Emissio
 		e.Type = order.TypeOf(step, failed)
 		e.Reason, e.Retryable, e.RetryAfter = failureOf(done.err)
 	}
-	e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
+	e.ID = order.AnswerID(request, e.Type)
 	return emissionOf(e)
 }
 

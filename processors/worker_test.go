@@ -297,7 +297,7 @@ func TestAWorkerUndoesWhatItIsAskedTo(t *testing.T) {
 	r := undoing(known, order.Payment)
 	r.Attempt, r.Round, r.ID = 3, 2, "the third attempt"
 	want := happened(known, "PAYMENT_COMPENSATED", r.ID)
-	want.Source, want.Attempt, want.Round, want.ID = "payment", 3, 2, order.EventID(known, "PAYMENT_COMPENSATED", 3)
+	want.Source, want.Attempt, want.Round, want.ID = "payment", 3, 2, order.AnswerID(r, "PAYMENT_COMPENSATED")
 	first := s.hear(r).event(t)
 	differ(t, "the answer", want, first)
 	differ(t, "the answer to the copy", want, s.hear(r).event(t))

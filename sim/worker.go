@@ -244,11 +244,11 @@ func (w *world) secondThoughts(c *call, k *work) {
 	for _, s := range state.Definition.Steps {
 		if s.Name == k.step && !s.Sticks {
 			t := order.TypeOf(k.step, order.Failed)
-			attempt := c.request.Attempt
+			said := order.AnswerID(c.request, t)
 			if c.worker.foreign {
-				attempt = 1
+				said = order.EventID(k.orderID, t, 1)
 			}
-			w.later = append(w.later, afterthought{k, c.request, order.EventID(k.orderID, t, attempt), c.worker})
+			w.later = append(w.later, afterthought{k, c.request, said, c.worker})
 		}
 	}
 }
@@ -303,7 +303,10 @@ func (w *world) told(c *call) order.Event {
 		e.Type = order.TypeOf(c.worker.step, failed)
 		e.Reason, e.Retryable, e.RetryAfter = c.answer.reason, c.answer.retryable, c.answer.after
 	}
-	e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
+	e.ID = order.AnswerID(c.request, e.Type)
+	if e.Causation == "" {
+		e.ID = order.EventID(e.OrderID, e.Type, e.Attempt)
+	}
 	return e
 }
 

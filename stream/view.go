@@ -15,6 +15,9 @@ type View struct {
 	Role  string // its name in status, metrics and local tables
 	Table goka.Table
 	Codec goka.Codec
+	// Layout is raised when the callback begins to store something else: a local copy
+	// that another layout made is wiped, and made anew of the topic.
+	Layout byte
 	// Callback gets each record, old or new, before the view's offset moves on.
 	// An error holds up its partition, and the record comes again.
 	Callback goka.UpdateCallback
@@ -36,7 +39,7 @@ func (c *Client) PrepareView(v View) (run func(ctx context.Context)) {
 }
 
 func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
-	if err := c.bind(ctx, v.Role, string(v.Table)); err != nil {
+	if err := c.bind(ctx, v.Role, string(v.Table), v.Layout); err != nil {
 		return err
 	}
 	var clients closers

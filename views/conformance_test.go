@@ -18,7 +18,7 @@ import (
 type source interface {
 	Get(ctx context.Context, id string) (order.Row, error)
 	Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
-	List(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error)
+	List(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error)
 }
 
 // filled is a source and the way in.
@@ -64,7 +64,8 @@ func conform(t *testing.T, f filled) {
 	t.Run("Await gives the first row for which it holds", f.change)
 	t.Run("Await gives the latest row and the context's error when that ends", f.end)
 	t.Run("Await is asked for one order by many", f.many)
-	t.Run("a list goes by id, page by page, to its end", f.pages)
+	t.Run("a list goes by when orders were placed, page by page, to its end", f.pages)
+	t.Run("a list goes on where it was, whatever is written meanwhile", f.steady)
 	t.Run("a list holds what its filter matches, and nothing else", f.filters)
 	t.Run("a list leaves out what the filter no longer matches", f.moved)
 	t.Run("a page holds no more than memory has room for", f.large)

@@ -10,8 +10,9 @@ import (
 	"simplecqrs/order"
 )
 
-// A list goes by id, upwards. It is read page by page: the next begins after the
-// last id that this one looked at, so that no page costs more the further in it is.
+// A list goes by when the orders were placed, see [order.Place]. It is read page by page:
+// the next begins after the last place that this one looked at, so that no page costs more
+// the further in it is.
 
 const (
 	// maxLooked bounds the rows that the table looks at for a page.
@@ -25,8 +26,8 @@ type page struct {
 	rows  []order.Row
 	limit int
 	bytes int
-	last  string // that was looked at
-	next  string // after which the rest is to be had; empty if there is none
+	last  order.Place // that was looked at
+	next  order.Place // after which the rest is to be had; zero if there is none
 }
 
 // add takes a row that the list holds. It reports false if there is no room: then
@@ -40,47 +41,47 @@ func (p *page) add(r order.Row, size int) bool {
 	return true
 }
 
-// List gives orders that the filter matches, by id from the first after one, at most
-// so many, and after which id there may be more; empty for none. A page may be short
-// of its limit, even empty, and still have a next. A row that cannot be read is passed
-// over: who asks for it is told.
-func (t *Table) List(ctx context.Context, f order.Filter, after string, limit int) ([]order.Row, string, error) {
+// List gives a page of the orders that the filter matches, and the place after which there
+// may be more; zero for none. A page may be short of its limit, even empty, and still have
+// a next. A row that cannot be read is passed over: who asks for it is told.
+func (t *Table) List(ctx context.Context, f order.Filter, asked order.Page) ([]order.Row, order.Place, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock() // held, as the view must not stop while it is read
 	if t.view == nil {
-		return nil, "", catchingUp()
+		return nil, order.Place{}, catchingUp()
 	}
-	from := ""
-	if after != "" {
-		from = after + "\x00" // the least key beyond
+	failed := func(err error) ([]order.Row, order.Place, error) {
+		return nil, order.Place{}, fmt.Errorf("views: listing the local table: %w", err)
 	}
-	// Over all partitions, in the order of keys. Without an upper end goka would take
-	// from for a prefix; no key has this byte.
-	rows, err := t.view.IteratorWithRange(from, "\xff")
+	// Over all partitions, in the order of keys.
+	places, err := t.view.IteratorWithRange(indexRange(asked))
 	if err != nil {
-		return nil, "", fmt.Errorf("views: listing the local table: %w", err)
+		return failed(err)
 	}
-	defer rows.Release()
-	p := page{limit: limit}
-	for looked := 0; rows.Next(); looked++ {
+	defer places.Release()
+	p := page{limit: asked.Limit}
+	for looked := 0; places.Next(); looked++ {
 		if ctx.Err() != nil {
-			return nil, "", ctx.Err()
+			return nil, order.Place{}, ctx.Err()
 		}
 		if looked == t.maxLooked {
 			p.next = p.last
 			break
 		}
-		value, err := rows.Value()
+		place := placeIn(places.Key(), asked.Newest)
+		value, err := t.view.Get(place.ID)
 		if err != nil {
-			return nil, "", fmt.Errorf("views: listing the local table: %w", err)
+			return failed(err)
 		}
-		if row, ok := value.(order.Row); ok && f.Matches(row) && !p.add(row, sizeOf(row)) {
+		row, ok := value.(order.Row)
+		// It stands elsewhere if it had no event yet when it was first heard of.
+		if ok && order.PlaceOf(row) == place && f.Matches(row) && !p.add(row, sizeOf(row)) {
 			break
 		}
-		p.last = rows.Key()
+		p.last = place
 	}
-	if err := rows.Err(); err != nil {
-		return nil, "", fmt.Errorf("views: listing the local table: %w", err)
+	if err := places.Err(); err != nil {
+		return failed(err)
 	}
 	return p.rows, p.next, nil
 }
@@ -96,35 +97,41 @@ func sizeOf(r order.Row) (bytes int) {
 	return bytes
 }
 
-// List gives orders that the filter matches; see [Table.List]. FerretDB 1.24 looks at
-// all documents for it.
-func (m *Mongo) List(ctx context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error) {
+// List gives a page of the orders that the filter matches; see [Table.List]. FerretDB 1.24
+// looks at all documents for it.
+func (m *Mongo) List(ctx context.Context, f order.Filter, asked order.Page) (rows []order.Row, next order.Place, err error) {
 	asking, done := undated(ctx)
 	defer done()
-	failed := func(err error) error {
+	failed := func(err error) ([]order.Row, order.Place, error) {
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return nil, order.Place{}, ctx.Err()
 		case away(err):
-			return storeAway()
+			return nil, order.Place{}, storeAway()
 		}
-		return fmt.Errorf("views: listing: %w", err)
+		return nil, order.Place{}, fmt.Errorf("views: listing: %w", err)
+	}
+	direction := 1
+	if asked.Newest {
+		direction = -1
 	}
 	// One more, to know whether there are more.
-	found, err := m.orders.Find(asking, filterOf(f, after), options.Find().
-		SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)+1).
-		SetProjection(bson.D{{Key: "order.row", Value: 1}}))
+	found, err := m.orders.Find(asking, append(placesAfter(asked), filterOf(f)...), options.Find().
+		SetSort(bson.D{{Key: memberCreatedAt, Value: direction}, {Key: "_id", Value: direction}}).
+		SetLimit(int64(asked.Limit)+1).
+		SetProjection(bson.D{{Key: "order.row", Value: 1}, {Key: memberCreatedAt, Value: 1}}))
 	if err != nil {
-		return nil, "", failed(err)
+		return failed(err)
 	}
-	p, looked := page{limit: limit}, 0
+	p, looked := page{limit: asked.Limit}, 0
 	for ; found.Next(asking); looked++ {
 		id, _ := found.Current.Lookup("_id").StringValueOK()
 		row, err := rowIn(id, found.Current)
 		if err == nil && !p.add(row, len(found.Current)) {
 			break
 		}
-		p.last = id
+		createdAt, _ := found.Current.Lookup("order", "createdAt").TimeOK()
+		p.last = order.Place{CreatedAt: createdAt.UTC(), ID: id}
 	}
 	// What is not read to its end is let go of, also if ctx has ended.
 	err = found.Err()
@@ -132,29 +139,54 @@ func (m *Mongo) List(ctx context.Context, f order.Filter, after string, limit in
 		err = closing
 	}
 	if err != nil {
-		return nil, "", failed(err)
+		return failed(err)
 	}
-	if looked > limit && p.next == "" { // some could not be read
+	if looked > asked.Limit && p.next == (order.Place{}) { // some could not be read
 		p.next = p.last
 	}
 	return p.rows, p.next, nil
 }
 
+const memberCreatedAt = "order.createdAt"
+
+// placesAfter are the documents that a page may hold. One without a time is none of ours.
+func placesAfter(asked order.Page) bson.D {
+	beyond, from := "$gt", "$gte"
+	if asked.Newest {
+		beyond, from = "$lt", "$lte"
+	}
+	after := asked.After
+	if after == (order.Place{}) {
+		return bson.D{{Key: memberCreatedAt, Value: bson.D{{Key: "$type", Value: "date"}}}}
+	}
+	return bson.D{
+		{Key: memberCreatedAt, Value: bson.D{{Key: from, Value: after.CreatedAt}}}, // where the index is to be entered
+		{Key: "$and", Value: bson.A{bson.D{{Key: "$or", Value: bson.A{
+			bson.D{{Key: memberCreatedAt, Value: bson.D{{Key: beyond, Value: after.CreatedAt}}}},
+			bson.D{{Key: "_id", Value: bson.D{{Key: beyond, Value: after.ID}}}},
+		}}}}},
+	}
+}
+
 // filterOf is a filter as the store has it, by the members that documentOf makes. Times
 // are cut to the millisecond on the way, as they are in [order.Filter].
-func filterOf(f order.Filter, after string) bson.D {
+func filterOf(f order.Filter) bson.D {
 	d := bson.D{}
-	if after != "" {
-		d = append(d, bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}})
-	}
 	if f.Status != "" {
 		d = append(d, bson.E{Key: "order.status", Value: string(f.Status)})
 	}
 	if f.Type != "" {
 		d = append(d, bson.E{Key: "order.type", Value: string(f.Type)})
 	}
+	changed := bson.D{}
 	if !f.Since.IsZero() {
-		d = append(d, bson.E{Key: "order.updatedAt", Value: bson.D{{Key: "$gte", Value: f.Since}}})
+		changed = append(changed, bson.E{Key: "$gte", Value: f.Since})
+	}
+	if !f.Until.IsZero() {
+		changed = append(changed, bson.E{Key: "$lt", Value: f.Until})
+	}
+	if len(changed) > 0 {
+		d = append(d, bson.E{Key: "order.updatedAt", Value: changed})
 	}
 	if !f.Stalled.IsZero() {
 		d = append(d, bson.E{Key: "$or", Value: bson.A{

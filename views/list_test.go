@@ -3,7 +3,9 @@ package views
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,24 +16,45 @@ import (
 )
 
 // listed follows a list to its end and gives the ids of each page.
-func (f filled) listed(t *testing.T, filter order.Filter, after string, limit int) (pages [][]string) {
+func (f filled) listed(t *testing.T, filter order.Filter, p order.Page) (pages [][]string) {
 	t.Helper()
 	for {
-		rows, next, err := f.List(patient(t), filter, after, limit)
+		rows, next, err := f.List(patient(t), filter, p)
 		check(t, err)
 		var ids []string
 		for _, r := range rows {
 			ids = append(ids, r.ID)
 		}
 		pages = append(pages, ids)
-		if next == "" {
+		if next == (order.Place{}) {
 			return pages
 		}
-		if next <= after {
-			t.Fatalf("after %s comes %s", after, next)
+		if next == p.After {
+			t.Fatalf("after %v comes the same", next)
 		}
-		after = next
+		p.After = next
 	}
+}
+
+// from is the page of so many that begins after an order of these tests, all of which
+// were placed at the same time.
+func from(id string, limit int) order.Page {
+	return order.Page{After: order.PlaceOf(rowOf(id, 1)), Limit: limit}
+}
+
+// placedAt is an order that was placed at that time, and not touched since.
+func placedAt(at time.Time) order.Row {
+	r := rowOf(newID(), 1)
+	r.Meta.CreatedAt, r.Meta.UpdatedAt = at, at
+	return r
+}
+
+// days hold each the orders of one test of this file alone.
+var days atomic.Int64
+
+func newDay() (time.Time, order.Filter) {
+	day := time.Date(1990, 1, int(days.Add(1)), 0, 0, 0, 0, time.UTC)
+	return day, order.Filter{Since: day, Until: day.AddDate(0, 0, 1)}
 }
 
 // place puts rows in and waits for all of them.
@@ -46,36 +69,81 @@ func (f filled) place(t *testing.T, rows ...order.Row) {
 }
 
 func (f filled) pages(t *testing.T) {
-	var rows []order.Row
-	var ids []string
-	for n := range 7 {
-		rows = append(rows, rowOf(newID(), 1+n%3))
-		ids = append(ids, rows[n].ID)
+	day, ofDay := newDay()
+	// Ids say nothing of when: two in one millisecond, one a little later, and before all.
+	rows := []order.Row{
+		placedAt(day.Add(2 * time.Millisecond)), placedAt(day.Add(time.Hour)), placedAt(day.Add(2*time.Millisecond + time.Microsecond)),
+		placedAt(day), placedAt(day.Add(3 * time.Millisecond)), placedAt(day.Add(time.Minute)), placedAt(day.Add(time.Millisecond)),
 	}
-	first, last := ids[0], ids[6]
-	rows[0], rows[5] = rows[5], rows[0] // whatever the order of arrival
 	f.place(t, rows...)
-	for limit, want := range map[int][][]string{
-		1:  {ids[1:2], ids[2:3], ids[3:4], ids[4:5], ids[5:6], ids[6:]},
-		3:  {ids[1:4], ids[4:]},
-		6:  {ids[1:]},
-		7:  {ids[1:]},
-		50: {ids[1:]},
-	} {
-		if diff := cmp.Diff(want, f.listed(t, order.Filter{}, first, limit)); diff != "" {
-			t.Errorf("pages of %d (-want +got):\n%s", limit, diff)
+	ids := make([]string, len(rows))
+	for i, n := range []int{3, 6, 0, 2, 4, 5, 1} {
+		ids[i] = rows[n].ID
+	}
+	for _, newest := range []bool{false, true} {
+		for limit, want := range map[int][][]string{
+			1:  {ids[:1], ids[1:2], ids[2:3], ids[3:4], ids[4:5], ids[5:6], ids[6:]},
+			3:  {ids[:3], ids[3:6], ids[6:]},
+			7:  {ids},
+			50: {ids},
+		} {
+			got := f.listed(t, ofDay, order.Page{Newest: newest, Limit: limit})
+			for _, page := range got { // a source may only know at the end that there is no more
+				if len(page) == 0 {
+					got = got[:len(got)-1]
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("pages of %d (-want +got):\n%s", limit, diff)
+			}
 		}
+		slices.Reverse(ids)
 	}
-	all, _, err := f.List(patient(t), order.Filter{}, "", 500)
+	rowsOfDay, next, err := f.List(patient(t), ofDay, order.Page{After: order.PlaceOf(rows[5]), Limit: 500})
 	check(t, err)
-	if len(all) < 7 || all[len(all)-1].ID != last {
-		t.Errorf("from the first on there are %d", len(all))
+	if diff := cmp.Diff([]order.Row{transmitted(t, rows[1])}, rowsOfDay); diff != "" || next != (order.Place{}) {
+		t.Errorf("after the last but one there is %v, and (-want +got):\n%s", next, diff)
 	}
-	if diff := cmp.Diff(rowOf(last, 1), all[len(all)-1]); diff != "" {
-		t.Errorf("a row in a list (-want +got):\n%s", diff)
-	}
-	if got := f.listed(t, order.Filter{}, last, 5); len(got) != 1 || got[0] != nil {
-		t.Errorf("after the last there is %v", got)
+}
+
+// steady has orders placed, and moved, while a list is read.
+func (f filled) steady(t *testing.T) {
+	for _, newest := range []bool{false, true} {
+		day, ofDay := newDay()
+		var ids []string
+		var rows []order.Row
+		for n := range 6 {
+			rows = append(rows, placedAt(day.Add(time.Duration(n)*time.Minute)))
+			ids = append(ids, rows[n].ID)
+		}
+		f.place(t, rows...)
+		if newest {
+			slices.Reverse(ids)
+		}
+		var got []string
+		p := order.Page{Newest: newest, Limit: 2}
+		for more := true; more; more = p.After != (order.Place{}) {
+			page, next, err := f.List(patient(t), ofDay, p)
+			check(t, err)
+			for _, r := range page {
+				got = append(got, r.ID)
+			}
+			if p.After = next; len(got) > 2 {
+				continue
+			}
+			for i := range rows { // each changes, and on the side that is read already one is new
+				rows[i].Meta.Version++
+				rows[i].Meta.UpdatedAt = day.Add(time.Hour)
+			}
+			early := placedAt(day)
+			if newest {
+				early = placedAt(day.Add(2 * time.Hour))
+			}
+			f.place(t, append(rows, early)...)
+		}
+		if diff := cmp.Diff(ids, got); diff != "" {
+			t.Errorf("newest first: %t (-want +got):\n%s", newest, diff)
+		}
 	}
 }
 
@@ -114,6 +182,9 @@ func (f filled) filters(t *testing.T) {
 		"a little later":   {Since: now.Add(200 * time.Microsecond)},
 		"later":            {Since: now.Add(time.Millisecond)},
 		"since a while":    {Since: now.Add(-time.Minute)},
+		"until now":        {Until: now},
+		"until later":      {Until: now.Add(time.Millisecond)},
+		"since and until":  {Since: now.Add(-time.Minute), Until: now},
 		"stalled":          {Stalled: now.Add(-30 * time.Second)},
 		"stalled long":     {Stalled: now.Add(-time.Hour)},
 		"stalled longer":   {Stalled: now.Add(-time.Hour + time.Millisecond)},
@@ -130,7 +201,7 @@ func (f filled) filters(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, page := range f.listed(t, filter, after, 3) {
+		for _, page := range f.listed(t, filter, from(after, 3)) {
 			got = append(got, page...)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -143,7 +214,7 @@ func (f filled) moved(t *testing.T) {
 	after, id := newID(), newID()
 	for n, want := range [][]string{{id}, nil} { // it runs, then it is complete
 		f.place(t, rowOf(id, 5+n))
-		got := f.listed(t, order.Filter{Status: order.StatusRunning}, after, 5)
+		got := f.listed(t, order.Filter{Status: order.StatusRunning}, from(after, 5))
 		if diff := cmp.Diff([][]string{want}, got); diff != "" {
 			t.Errorf("after event %d (-want +got):\n%s", 5+n, diff)
 		}
@@ -151,16 +222,17 @@ func (f filled) moved(t *testing.T) {
 }
 
 func (f filled) large(t *testing.T) {
-	after := newID()
+	day, ofDay := newDay()
 	var rows []order.Row
 	var ids []string
 	for range 12 {
-		r := rowOf(newID(), 2)
+		r := placedAt(day)
+		r.Outputs = map[order.Step]order.JSON{}
 		r.Outputs[order.Detail] = order.JSON(`"` + strings.Repeat("x", 900<<10) + `"`)
 		rows, ids = append(rows, r), append(ids, r.ID)
 	}
 	f.place(t, rows...)
-	got := f.listed(t, order.Filter{}, after, 500)
+	got := f.listed(t, ofDay, order.Page{Limit: 500})
 	if len(got) != 2 {
 		t.Errorf("%d pages", len(got))
 	}
@@ -177,7 +249,7 @@ func (f filled) hurried(t *testing.T) {
 	f.place(t, rowOf(newID(), 1))
 	ctx, cancel := context.WithCancel(patient(t))
 	cancel()
-	if _, _, err := f.List(ctx, order.Filter{}, "", 5); !errors.Is(err, context.Canceled) {
+	if _, _, err := f.List(ctx, order.Filter{}, order.Page{Limit: 5}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -193,7 +265,7 @@ func TestATableLooksAtSoManyRowsForAPageAndNoMore(t *testing.T) {
 		rows = append(rows, rowOf(newID(), 1+5*(n/7))) // the last alone is complete
 	}
 	f.place(t, rows...)
-	got := f.listed(t, order.Filter{Status: order.StatusCompleted}, after, 5)
+	got := f.listed(t, order.Filter{Status: order.StatusCompleted}, from(after, 5))
 	if diff := cmp.Diff([][]string{nil, nil, {rows[7].ID}}, got); diff != "" {
 		t.Errorf("pages (-want +got):\n%s", diff)
 	}
@@ -214,7 +286,9 @@ func TestARowThatCannotBeReadHoldsUpNoList(t *testing.T) {
 		"mongo": {
 			filled{m, func(t *testing.T, r order.Row) { check(t, m.Write(patient(t), []order.Row{r})) }},
 			func(id string) {
-				_, err := m.orders.InsertOne(patient(t), bson.D{{Key: "_id", Value: id}, {Key: "order", Value: "?"}})
+				_, err := m.orders.InsertOne(patient(t), bson.D{{Key: "_id", Value: id}, {Key: "order", Value: bson.D{
+					{Key: "createdAt", Value: rowOf(id, 1).Meta.CreatedAt}, {Key: "row", Value: "?"},
+				}}})
 				check(t, err)
 			},
 		},
@@ -231,7 +305,7 @@ func TestARowThatCannotBeReadHoldsUpNoList(t *testing.T) {
 		}
 		await(t, "all to have arrived", func() bool { // those of other partitions
 			var all []string
-			for _, page := range source.listed(t, order.Filter{}, "", 2) {
+			for _, page := range source.listed(t, order.Filter{}, order.Page{Limit: 2}) {
 				all = append(all, page...)
 			}
 			return cmp.Equal(good, all)
@@ -246,7 +320,7 @@ func TestAListMayBeTriedAgainWhileItsSourceIsAway(t *testing.T) {
 		"a table that has not caught up": NewTable(nil),
 		"a store that is away":           openMongoAt(t, "mongodb://127.0.0.1:1/"),
 	} {
-		if _, _, err := source.List(patient(t), order.Filter{}, "", 5); order.KindOf(err) != order.Unavailable {
+		if _, _, err := source.List(patient(t), order.Filter{}, order.Page{Limit: 5}); order.KindOf(err) != order.Unavailable {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

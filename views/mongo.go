@@ -23,14 +23,13 @@ const (
 	collection      = "orders"
 	// awayTime is how long a query looks for the store before it is said to be away.
 	awayTime = 2 * time.Second
-	// pollFirst and pollMost bound the waits of Await between two looks.
-	pollFirst, pollMost = 10 * time.Millisecond, 250 * time.Millisecond
 )
 
 // Mongo keeps rows in a store that speaks MongoDB's protocol, a document an order.
 type Mongo struct {
-	client *mongo.Client
-	orders *mongo.Collection
+	client  *mongo.Client
+	orders  *mongo.Collection
+	watches *watches
 }
 
 // OpenMongo prepares to use the store at uri, in the database that the uri names
@@ -51,23 +50,32 @@ func OpenMongo(uri string) (*Mongo, error) {
 	if database == "" {
 		database = defaultDatabase
 	}
-	return &Mongo{client, client.Database(database).Collection(collection)}, nil
+	m := &Mongo{client: client, orders: client.Database(database).Collection(collection)}
+	m.watches = newWatches(m.Get)
+	return m, nil
 }
 
 // Ping reports whether the store answers.
 func (m *Mongo) Ping(ctx context.Context) error { return m.client.Ping(ctx, nil) }
 
-// Close lets go of the store.
-func (m *Mongo) Close(ctx context.Context) error { return m.client.Disconnect(ctx) }
+// Close lets go of the store. Nobody may wait for a row any more.
+func (m *Mongo) Close(ctx context.Context) error {
+	m.watches.close()
+	return m.client.Disconnect(ctx)
+}
 
 // Prepare makes the indexes that lists of orders are read by. It tries for as
 // long as that takes, until ctx ends.
 func (m *Mongo) Prepare(ctx context.Context, log *slog.Logger) {
-	missing := []string{"order.type", "order.status", "order.updatedAt", "order.idleSince", "order.held"}
+	missing := []string{memberCreatedAt, "order.type", "order.status", "order.updatedAt", "order.idleSince", "order.held"}
 	told := map[string]bool{}
 	// One at a time, as FerretDB 1.24 fails at several that are there already.
 	index := func(member string) error {
-		_, err := m.orders.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: member, Value: 1}}})
+		keys := bson.D{{Key: member, Value: 1}}
+		if member == memberCreatedAt {
+			keys = append(keys, bson.E{Key: "_id", Value: 1}) // what lists go by, up or down
+		}
+		_, err := m.orders.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: keys})
 		if err != nil && !away(err) && !told[member] {
 			told[member] = true
 			log.Error("the read store refuses an index", slog.String("member", member), slog.Any("error", err))
@@ -126,21 +134,28 @@ func (m *Mongo) Write(ctx context.Context, rows []order.Row) error {
 // Get gives the row of an order; a NotFound error if there is none, Unavailable
 // while the store is away.
 func (m *Mongo) Get(ctx context.Context, id string) (order.Row, error) {
+	found, err := m.find(ctx, id, options.FindOne().SetProjection(bson.D{{Key: "order.row", Value: 1}}))
+	if err != nil {
+		return order.Row{}, err
+	}
+	return rowIn(id, found)
+}
+
+func (m *Mongo) find(ctx context.Context, id string, how ...options.Lister[options.FindOneOptions]) (bson.Raw, error) {
 	asking, done := undated(ctx)
 	defer done()
-	found, err := m.orders.FindOne(asking, bson.D{{Key: "_id", Value: id}},
-		options.FindOne().SetProjection(bson.D{{Key: "order.row", Value: 1}})).Raw()
+	found, err := m.orders.FindOne(asking, bson.D{{Key: "_id", Value: id}}, how...).Raw()
 	switch {
 	case err == nil:
-		return rowIn(id, found)
+		return found, nil
 	case errors.Is(err, mongo.ErrNoDocuments):
-		return order.Row{}, order.NoSuchOrder(id)
+		return nil, order.NoSuchOrder(id)
 	case ctx.Err() != nil:
-		return order.Row{}, ctx.Err()
+		return nil, ctx.Err()
 	case away(err):
-		return order.Row{}, storeAway()
+		return nil, storeAway()
 	}
-	return order.Row{}, fmt.Errorf("views: reading %s: %w", id, err)
+	return nil, fmt.Errorf("views: reading %s: %w", id, err)
 }
 
 func storeAway() error {
@@ -162,26 +177,30 @@ func away(err error) bool {
 }
 
 // Await gives the first row of an order for which until holds. If ctx ends first
-// it gives the latest row seen and the error of ctx. It looks again and again, at
-// growing intervals: a store without replicas has no way to tell of changes.
+// it gives the latest row seen and the error of ctx. A store without replicas has no
+// way to tell of changes, so it is looked at now and then, the seldomer the longer
+// the order has stood still; see [Mongo.Stored] and [Mongo.Moves].
 func (m *Mongo) Await(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
-	var latest order.Row
-	for wait := pollFirst; ; wait = min(2*wait, pollMost) {
-		row, err := m.Get(ctx, id)
-		switch {
-		case err == nil && until(row):
-			return row, nil
-		case err == nil:
-			latest = row
-		case ctx.Err() != nil:
-			return latest, ctx.Err()
-		case order.KindOf(err) != order.NotFound:
-			return latest, err
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return latest, ctx.Err()
-		}
+	return m.watches.await(ctx, id, until)
+}
+
+// Stored tells those who wait for an order of a row that the store has acknowledged.
+func (m *Mongo) Stored(r order.Row) { m.watches.stored(r) }
+
+// Moves tells that something has happened to an order, whose row will be in the
+// store in a moment, so that those who wait for it have it looked for soon.
+func (m *Mongo) Moves(id string) { m.watches.moves(id) }
+
+// Document gives the document of an order as extended JSON; a NotFound error if
+// there is none, Unavailable while the store is away.
+func (m *Mongo) Document(ctx context.Context, id string) ([]byte, error) {
+	found, err := m.find(ctx, id)
+	if err != nil {
+		return nil, err
 	}
+	shown, err := bson.MarshalExtJSON(found, false, false)
+	if err != nil {
+		return nil, fmt.Errorf("views: showing the document of %s: %w", id, err)
+	}
+	return shown, nil
 }

@@ -214,7 +214,7 @@ func (m *Mongo) indexes(t *testing.T) (by []string) {
 }
 
 var indexed = []string{
-	`{"_id": {"$numberInt":"1"}}`, `{"order.held": {"$numberInt":"1"}}`,
+	`{"_id": {"$numberInt":"1"}}`, `{"order.createdAt": {"$numberInt":"1"},"_id": {"$numberInt":"1"}}`, `{"order.held": {"$numberInt":"1"}}`,
 	`{"order.idleSince": {"$numberInt":"1"}}`, `{"order.status": {"$numberInt":"1"}}`,
 	`{"order.type": {"$numberInt":"1"}}`, `{"order.updatedAt": {"$numberInt":"1"}}`,
 }

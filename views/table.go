@@ -38,7 +38,7 @@ func NewTable(updated func(order.Row)) *Table {
 func (t *Table) View() stream.View {
 	return stream.View{
 		Role: RoleTable, Table: codecs.ViewOrder, Codec: codecs.Row{},
-		Callback: t.update, Serve: t.serve,
+		Layout: layout, Callback: t.update, Serve: t.serve,
 	}
 }
 
@@ -57,6 +57,9 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 		return nil
 	}
 	if err := newest(ctx, s, key, value); err != nil {
+		return err
+	}
+	if err := index(s, key, value); err != nil {
 		return err
 	}
 	t.changes.announce(key)

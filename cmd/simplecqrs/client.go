@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -84,13 +82,8 @@ func clientFlags(f *flag.FlagSet) {
 // clientOf is the client that the flags say.
 func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 	value := func(name string) string { return f.Lookup(name).Value.String() }
-	client, err := httpClient(value("cacert"))
-	if err != nil {
-		return c, wrongArguments("-cacert: " + err.Error())
-	}
 	c = edgeClient{
-		url: strings.TrimRight(value("url"), "/"), token: value("token"), http: client,
-		raw: value("o") == "json", out: out,
+		url: strings.TrimRight(value("url"), "/"), token: value("token"), raw: value("o") == "json", out: out,
 	}
 	if file := value("token-file"); file != "" {
 		if c.token != "" {
@@ -102,21 +95,17 @@ func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 		}
 		c.token = strings.TrimSpace(string(text))
 	}
+	if c.http, err = httpClient(value("cacert")); err != nil {
+		return c, wrongArguments("-cacert: " + err.Error())
+	}
 	return c, nil
 }
 
-// httpClient is a client that trusts the certificates in a file, or those of the machine.
-func httpClient(authorities string) (*http.Client, error) {
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if authorities != "" {
-		pem, err := os.ReadFile(authorities)
-		if err != nil {
-			return nil, err
-		}
-		trust.RootCAs = x509.NewCertPool()
-		if !trust.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("no certificate is in " + authorities)
-		}
+// httpClient gives a client that trusts the certificates in a file, or the machine's.
+func httpClient(ca string) (*http.Client, error) {
+	trust, err := clientTLS(ca)
+	if err != nil {
+		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig, transport.MaxIdleConnsPerHost = trust, atOnce

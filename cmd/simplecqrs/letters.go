@@ -121,9 +121,14 @@ func defineLetter(*flag.FlagSet) doing {
 			return err
 		}
 		t := table{
-			{"letter", l.ID}, {"order", l.Order}, {"role", l.Role}, {"reason", l.Reason},
+			{"letter", l.ID},
+			{"order", l.Order},
+			{"role", l.Role},
+			{"reason", l.Reason},
 			{"from", fmt.Sprintf("%s, partition %d, offset %d", l.Topic, l.Partition, l.Offset)},
-			{"written", instant(l.Written)}, {"parked", yes(l.Parked)}, {"tries", strconv.Itoa(l.Tries)},
+			{"written", instant(l.Written)},
+			{"parked", yes(l.Parked)},
+			{"tries", strconv.Itoa(l.Tries)},
 		}
 		for _, name := range slices.Sorted(maps.Keys(l.Headers)) {
 			t = append(t, []string{"header " + name, l.Headers[name]})
