@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -30,7 +31,7 @@ type Record struct {
 // JSON gives bytes as a JSON value: as they are, or else as a string.
 func JSON(value []byte) json.RawMessage {
 	if json.Valid(value) {
-		return value
+		return bytes.ToValidUTF8(value, []byte("\ufffd"))
 	}
 	text, err := json.Marshal(string(value))
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const (
@@ -70,13 +69,8 @@ func (s *streams) enter(stream string) (leave func(), err error) {
 	return func() { gauge.Dec(); s.open.Add(-1) }, nil
 }
 
-// stream routes to a handler that goes on for as long as its client stays. What is
-// counted of it is the time until it begins.
-func (r *router) stream(template string, h handler) {
-	served := promhttp.InstrumentHandlerTimeToWriteHeader(
-		r.seconds.MustCurryWith(prometheus.Labels{"route": template}), server{r.door.guarded(template, h), r.log})
-	r.Handle(template, served).Methods(http.MethodGet)
-}
+// streaming are the routes whose answers go on for as long as their clients stay.
+var streaming = map[string]bool{"/query/{id}/stream": true, "/query/stream": true}
 
 // sender writes server-sent events to a client.
 type sender struct {

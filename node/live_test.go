@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
@@ -200,6 +201,41 @@ func TestAnOrdersSourcesAreShownSideBySide(t *testing.T) {
 	}
 	if status, _ := alone.get("/query/ORD-B384F/sources"); status != http.StatusNotFound {
 		t.Errorf("of an unknown order: %d", status)
+	}
+}
+
+// An event that lies where its key does not belong is told of once it was sent on.
+func TestTheStreamOfAllPassesOverWhatIsNoEvent(t *testing.T) {
+	w := newWorld(t)
+	n := w.start(func(c *Config) { c.Query = QueryLocal }).ready()
+	all := w.listen(n.url("/query/stream"), "")
+	_, err := all.next()
+	check(t, err)
+	const id = "ORD-B384F"
+	at := stream.Partition(id, partitions)
+	w.produce(&kgo.Record{Partition: at, Key: []byte(id), Value: []byte("no event")})
+	w.produce(&kgo.Record{Partition: (at + 1) % partitions, Key: []byte(id), Value: []byte(`{"id":"` + id + `","type":"ORDER_REQUESTED"}`)})
+	n.ended(id)
+	last := n.place()
+	var types []order.Type
+	for {
+		m, err := all.next()
+		check(t, err)
+		var e told
+		check(t, json.Unmarshal([]byte(m.data), &e))
+		if e.Order == last {
+			if e.Type == happy[len(happy)-1] {
+				break
+			}
+			continue
+		}
+		types = append(types, e.Type)
+		if e.Partition != at {
+			t.Errorf("%s is told of in partition %d", e.Type, e.Partition)
+		}
+	}
+	if diff := cmp.Diff(happy, types); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
