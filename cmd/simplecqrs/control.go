@@ -27,11 +27,7 @@ func commanding(command order.Command, synopsis string) verb {
 	return verb{" [ID…]", synopsis, func(f *flag.FlagSet) doing {
 		filter := filterFlags(f)
 		wait := waitFlag(f, what)
-		texts := map[string]*string{
-			"reason": f.String("reason", "", "`why`, for the record"),
-			"actor":  f.String("actor", whoami(), "`who` asks for it, for the record"),
-		}
-		body := map[string]json.RawMessage{}
+		record := recordFlags(f)
 		var output, at *string
 		if command == order.Skip {
 			output = jsonFlag(f, "output", "`JSON` that stands for what the skipped step would have given")
@@ -40,11 +36,7 @@ func commanding(command order.Command, synopsis string) verb {
 			at = timeFlag(f, "at", "`time` at which the order is to begin")
 		}
 		return func(ctx context.Context, c edgeClient, ids []string) error {
-			for name, text := range texts {
-				if *text != "" {
-					body[name] = quoted(*text)
-				}
-			}
+			body := record()
 			if output != nil && *output != "" {
 				body["output"] = json.RawMessage(*output)
 			}
@@ -65,6 +57,20 @@ func commanding(command order.Command, synopsis string) verb {
 			return c.give(ctx, b, body, ids, set)
 		}
 	}}
+}
+
+// recordFlags are the flags that say why and for whom something is done; what it gives
+// has what was said.
+func recordFlags(f *flag.FlagSet) func() map[string]json.RawMessage {
+	reason := f.String("reason", "", "`why`, for the record")
+	actor := f.String("actor", whoami(), "`who` asks for it, for the record")
+	return func() map[string]json.RawMessage {
+		body := map[string]json.RawMessage{}
+		for name, text := range said(map[string]string{"reason": *reason, "actor": *actor}) {
+			body[name] = quoted(text)
+		}
+		return body
+	}
 }
 
 // whoami is the user of the machine; empty if it does not tell.
@@ -144,11 +150,11 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 	if err != nil {
 		return err
 	}
-	var said struct{ Command, Type string }
+	var said struct{ Command, Resolved, Type string }
 	if err := json.Unmarshal(a.body, &said); err != nil {
 		return err
 	}
-	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Type)}
+	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Resolved, said.Type)}
 	c.await(ctx, b, &r, ends)
 	if c.raw {
 		err = c.out.print(string(a.body))

@@ -25,7 +25,6 @@ func commandComplaints(args []string, env map[string]string, isThere func(file s
 	if f == nil {
 		return []string{"there is no command " + strings.Join(path, " ")}
 	}
-	accessFlags(f)
 	f.Usage = func() {}
 	f.SetOutput(io.Discard)
 	if err := f.Parse(args[len(path):]); err != nil {
@@ -63,12 +62,4 @@ func commandComplaints(args []string, env map[string]string, isThere func(file s
 		}
 	}
 	return found
-}
-
-// accessFlags are the flags that say who is let in, where they are not there yet.
-func accessFlags(f *flag.FlagSet) {
-	if f.Lookup("listen") != nil && f.Lookup("tokens") == nil {
-		f.String("tokens", "", "`file`")
-		f.Bool("plain-http", false, "")
-	}
 }

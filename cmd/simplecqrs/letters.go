@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"simplecqrs/order"
 )
 
 const lettersSynopsis = `Talks to a running edge by HTTP about dead letters: events that a role could not
@@ -61,32 +59,23 @@ type letter struct {
 }
 
 // letterFlags are the flags that say which letters are meant.
-func letterFlags(f *flag.FlagSet) func() (map[string]string, error) {
-	of := f.String("order", "", "letters of the order with this `id`")
+func letterFlags(f *flag.FlagSet) func() map[string]string {
+	of := f.String("order", "", "letters of the order with this `id`, or whatever else the record had for a key")
 	role := f.String("role", "", "letters that this `role` failed at")
-	return func() (map[string]string, error) {
-		if *of != "" && !order.ValidID(*of) {
-			return nil, wrongArguments(fmt.Sprintf("-order: %q is no order id", *of))
-		}
-		return said(map[string]string{"order": *of, "role": *role}), nil
-	}
+	return func() map[string]string { return said(map[string]string{"order": *of, "role": *role}) }
 }
 
 func defineLetters(f *flag.FlagSet) doing {
 	filter, page := letterFlags(f), pageFlags(f, "letters")
 	return func(ctx context.Context, c edgeClient, args []string) error {
-		query, err := filter()
-		switch {
-		case len(args) > 0:
+		if len(args) > 0 {
 			return wrongArguments("a list is not of letters that are named; show shows one")
-		case err != nil:
-			return err
 		}
 		var found struct {
 			Letters []letter
 			Next    string
 		}
-		return c.get(ctx, "/deadletters"+page(query), &found, func() error {
+		return c.get(ctx, "/deadletters"+page(filter()), &found, func() error {
 			t := table{{"LETTER", "ORDER", "WRITTEN", "PARKED", "TRIES", "REASON"}}
 			for _, l := range found.Letters {
 				t = append(t, []string{l.ID, l.Order, ago(l.Written), yes(l.Parked), strconv.Itoa(l.Tries), l.Reason})
@@ -164,16 +153,14 @@ func (l letter) text() string {
 func dealing(name, synopsis string) verb {
 	synopsis += "\nWhich is said by their ids, or by flags for all that are so."
 	return verb{" [ID…]", synopsis, func(f *flag.FlagSet) doing {
-		filter := letterFlags(f)
+		filter, record := letterFlags(f), recordFlags(f)
+		wait := waitFlag(f, "what comes of it")
 		return func(ctx context.Context, c edgeClient, ids []string) error {
-			set, err := filter()
-			switch {
-			case err != nil:
-				return err
-			case len(ids) > 0 == (len(set) > 0):
+			set := filter()
+			if len(ids) > 0 == (len(set) > 0) {
 				return wrongArguments("name letters, or say by -order or -role which are meant")
 			}
-			return c.give(ctx, bulk{path: "/deadletters/", verb: name}, map[string]json.RawMessage{}, ids, set)
+			return c.give(ctx, bulk{path: "/deadletters/", verb: name, wait: *wait}, record(), ids, set)
 		}
 	}}
 }

@@ -98,10 +98,10 @@ func (s *shop) stream(w http.ResponseWriter, r *http.Request, id string, edge ht
 }
 
 func pauses(e order.Event) []order.Event {
-	switch e.Type {
-	case order.Pause.Type():
+	if e.Type == order.Pause.Type() {
 		return []order.Event{{Type: order.OrderPaused, Reason: "because"}}
-	case order.Cancel.Type():
+	}
+	if e.Type == order.Cancel.Type() {
 		return []order.Event{{Type: order.OrderCommandRejected, Reason: "because"}}
 	}
 	return nil

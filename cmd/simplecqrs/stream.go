@@ -80,7 +80,7 @@ func (c edgeClient) join(ctx context.Context, path, last string, each func(sse.E
 	defer patience.Stop()
 	answer, err := c.send(r)
 	switch {
-	case context.Cause(ctx) == errSilent:
+	case errors.Is(context.Cause(ctx), errSilent):
 		return &brokenStream{errSilent}
 	case err != nil:
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -67,14 +66,6 @@ func (g group) run(ctx context.Context, args []string, out output) error {
 type wrongArguments string
 
 func (w wrongArguments) Error() string { return string(w) }
-
-// none refuses arguments where there are to be none.
-func none(args []string) error {
-	if len(args) > 0 {
-		return wrongArguments(fmt.Sprintf("unexpected argument %q", args[0]))
-	}
-	return nil
-}
 
 // theOne is the one argument that there is to be.
 func theOne(args []string, what string) (string, error) {

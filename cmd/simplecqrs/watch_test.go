@@ -177,7 +177,11 @@ func TestACancelIsWaitedForUntilAllIsUndone(t *testing.T) {
 					_, err := s.Await(t.Context(), "ORD-00001", func(r order.Row) bool { return r.Meta.Status == order.StatusCompensating })
 					return err
 				}())
-				<-s.watched
+				select {
+				case <-s.watched:
+				case <-time.After(patience):
+					t.Errorf("%s: nobody waits", c.name)
+				}
 				if c.end.Type != "" {
 					c.end.OrderID, c.end.ID, c.end.Attempt, c.end.Time = "ORD-00001", "end", 1, opened.Add(time.Hour)
 					s.happen(c.end)
