@@ -14,5 +14,8 @@ COPY --from=build /out/simplecqrs /
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 EXPOSE 8080
+# For serve. Ready means caught up, which a table that is read anew takes its time for.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=2m --start-interval=1s --retries=3 \
+    CMD ["/simplecqrs", "healthcheck"]
 ENTRYPOINT ["/simplecqrs"]
 CMD ["-h"]

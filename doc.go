@@ -25,6 +25,9 @@
 // edge speaks HTTP: commands in, answers to queries out, failures as problems.
 // It declares what it needs of the others, and imports none of them.
 //
+// access says whom a token is of and what its holder may do: tokens from a file, or
+// of an OpenID issuer. access/issuertest is such an issuer, for tests.
+//
 // node wires roles to one process: a client of the brokers, a store, a listener.
 // The commands run one of them, the tests many.
 //

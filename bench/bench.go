@@ -18,16 +18,18 @@ import (
 
 	"simplecqrs/node"
 	"simplecqrs/saga"
+	"simplecqrs/stream"
 	"simplecqrs/views"
 )
 
 // Config says what to measure.
 type Config struct {
-	Brokers []string
-	Mongo   string  // empty: without the read store
-	DataDir string  // empty: tables in memory
-	Orders  int     // how many
-	Rate    float64 // orders a second; 0: as fast as they are acknowledged
+	Brokers  []string
+	Security stream.Security // towards the brokers
+	Mongo    string          // empty: without the read store
+	DataDir  string          // empty: tables in memory
+	Orders   int             // how many
+	Rate     float64         // orders a second; 0: as fast as they are acknowledged
 	// Patience bounds the waits for a command's acknowledgement and for the next
 	// order to be seen; what does not come in that time is an error. Zero: 30 s.
 	Patience time.Duration
@@ -53,7 +55,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	}
 	m := measurement{Config: c, visible: newClock(c.Orders)}
 	settings := node.Config{
-		Brokers: c.Brokers, Mongo: c.Mongo, DataDir: c.DataDir, Listener: listener, Logger: c.Logger,
+		Brokers: c.Brokers, Security: c.Security, Mongo: c.Mongo, DataDir: c.DataDir, Listener: listener, Logger: c.Logger,
 		Roles: node.AllRoles(saga.Default()), Query: node.QueryLocal, Updated: m.visible.see,
 	}
 	if c.Mongo == "" {

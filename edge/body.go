@@ -57,9 +57,6 @@ type asking struct {
 
 // askingOf reads a request that commands.
 func askingOf(w http.ResponseWriter, r *http.Request) (a asking, err error) {
-	if err := admit(r); err != nil {
-		return a, err
-	}
 	if a.wait, err = waitOf(r.Header); err != nil {
 		return a, err
 	}

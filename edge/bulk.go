@@ -40,6 +40,7 @@ func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	e.door.limits.more(r, len(ids)-1)
 	results := e.giveAll(r, c, ids, rows)
 	if asked.wait > 0 {
 		e.awaitAll(w, r, asked.wait, results)

@@ -68,9 +68,6 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 // commandByGet accepts an order as the seed did: GET /command.
 func (e *edge) commandByGet(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Deprecation", deprecated)
-	if err := admit(r); err != nil {
-		return err
-	}
 	id := NewID()
 	if err := e.accept(w, r, saga.Begin(e.Definition, id, nil, time.Time{}, now(), source)); err != nil {
 		return err
@@ -101,6 +98,7 @@ func (e *edge) accept(w http.ResponseWriter, r *http.Request, begin order.Event)
 	ctx, cancel := acting(r)
 	defer cancel()
 	id := begin.OrderID
+	begin.Actor = subjectOf(r)
 	if err := e.Emit(ctx, begin); err != nil {
 		e.Health.Logger.Error("the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
 		return &order.Error{

@@ -60,7 +60,7 @@ func TestTheAnswerToACommandNamesTheHostThatTheClientUsed(t *testing.T) {
 		{"[::1]:8080", false, "http://[::1]:8080"},
 		{"shop.example", true, "https://shop.example"},
 	} {
-		w := newWorld(t)
+		w := newGuardedWorld(t, Guard{Hosts: []string{"edge_1", "10.0.0.1", "Shop.Example"}})
 		r := w.request(http.MethodPost, "/command", "")
 		r.Host = c.host
 		if c.secure {

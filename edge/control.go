@@ -116,6 +116,7 @@ func commandIn(r *http.Request, asked asking, further ...string) (c command, err
 	if c.actor, err = all.text("actor", maxActor); err != nil {
 		return c, err
 	}
+	c.actor = actorOf(r, c.actor)
 	if c.output, err = all.value("output"); err != nil {
 		return c, err
 	}

@@ -52,10 +52,12 @@ type Health struct {
 	Ready    func() []Component
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
+	Guard    Guard
 }
 
 type edge struct {
 	Config
+	door     door
 	accepted prometheus.Counter
 	streams  *streams
 	looking  chan struct{} // holds a token for each that the log is looked through for
@@ -70,6 +72,7 @@ func New(c Config) http.Handler {
 	c.Health.Registry.MustRegister(e.accepted)
 	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
+	e.door = r.door
 	r.handle("/command", e.command, http.MethodPost)
 	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
 	r.handle("/command/"+anyVerb, e.bulk, http.MethodPost) // no order's id is a verb
@@ -92,6 +95,7 @@ func NewHealth(h Health) http.Handler { return newRouter(h) }
 type router struct {
 	*mux.Router
 	log     *slog.Logger
+	door    door
 	seconds *prometheus.HistogramVec
 }
 
@@ -102,7 +106,7 @@ const noRoute = "none"
 func newRouter(h Health) *router {
 	// Paths are taken as they are: mux would send the client of another spelling to
 	// the clean one, and a POST would go there as a GET.
-	r := &router{mux.NewRouter().SkipClean(true), h.Logger, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "simplecqrs_http_request_seconds",
 		Help:    "Time to answer a request, waits that the client asked for included; of a stream the time until it begins.",
 		Buckets: prometheus.ExponentialBucketsRange(0.001, 60, 14),
@@ -127,7 +131,7 @@ func (r *router) serve(route string, h handler) http.Handler {
 	if streaming[route] {
 		count = promhttp.InstrumentHandlerTimeToWriteHeader
 	}
-	return count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{h, r.log})
+	return count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{r.door.guarded(route, h), r.log})
 }
 
 func now() time.Time { return time.Now().UTC() }

@@ -14,18 +14,22 @@ func healthz(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// readyz says whether all parts of the process have caught up: GET /readyz.
+// readyz says whether all parts of the process have caught up, and to those who are
+// known which: GET /readyz.
 func readyz(components func() []Component) handler {
-	return func(w http.ResponseWriter, _ *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		answer := struct {
 			Status     string      `json:"status"`
-			Components []Component `json:"components"`
+			Components []Component `json:"components,omitzero"`
 		}{"ready", append([]Component{}, components()...)} // [] for none, not null
 		status := http.StatusOK
 		for _, c := range answer.Components {
 			if !c.Ready {
 				answer.Status, status = "not ready", http.StatusServiceUnavailable
 			}
+		}
+		if strange(r) {
+			answer.Components = nil
 		}
 		body, err := json.Marshal(answer)
 		if err != nil {

@@ -48,7 +48,7 @@ func TestAProcessIsReadyOnceAllItsPartsAre(t *testing.T) {
 }
 
 func TestAProcessThatIsNoEdgeServesHealthAlone(t *testing.T) {
-	w := &world{t: t, registry: prometheus.NewRegistry()}
+	w := &world{t: t, guard: Guard{Hosts: []string{"shop.example"}}, registry: prometheus.NewRegistry()}
 	w.handler = NewHealth(w.health())
 	w.do(http.MethodGet, "/healthz").want(t, http.StatusOK, `{"status":"alive"}`+"\n")
 	w.do(http.MethodGet, "/readyz").want(t, http.StatusOK, `{"status":"ready","components":[]}`+"\n")

@@ -34,6 +34,7 @@ type world struct {
 	ready []Component
 	feed  feed                                              // what those who follow all are told
 	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
+	guard Guard // set before the handler is made
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -42,7 +43,11 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, registry: prometheus.NewRegistry()}
+	return newGuardedWorld(t, Guard{Hosts: []string{nameIn(site)}})
+}
+
+func newGuardedWorld(t *testing.T, g Guard) *world {
+	w := &world{t: t, guard: g, registry: prometheus.NewRegistry()}
 	w.handler = New(Config{
 		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health(), Log: &w.feed,
 		Sources: func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
@@ -56,6 +61,7 @@ func (w *world) health() Health {
 		Ready:    func() []Component { return w.ready },
 		Registry: w.registry,
 		Logger:   slog.New(slog.NewTextHandler(w, nil)),
+		Guard:    w.guard,
 	}
 }
 

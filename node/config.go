@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"simplecqrs/edge"
 	"simplecqrs/order"
 	"simplecqrs/processors"
 	"simplecqrs/saga"
+	"simplecqrs/stream"
 	"simplecqrs/views"
 )
 
@@ -38,6 +41,14 @@ type Config struct {
 	// Participants do the work of the steps. A step that is not in it is another
 	// service's, which hears and answers on the log. Nil: Echo does all.
 	Participants map[order.Step]processors.Participant
+
+	// Guard says who is let in by HTTP. Beyond loopback there must be callers that it knows.
+	Guard edge.Guard
+	TLS   *tls.Config // of the HTTP server; nil: there is none
+	// PlainHTTP says that there may be none beyond loopback, either: somebody in front of
+	// the process has it.
+	PlainHTTP bool
+	Security  stream.Security // towards the brokers
 
 	Registry *prometheus.Registry // nil: a new one
 	Logger   *slog.Logger         // nil: silent
@@ -104,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Listener == nil {
 		return c, errors.New("no listener given")
+	}
+	if err := c.exposed(); err != nil {
+		return c, err
 	}
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -50,7 +51,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 		return nil, err
 	}
 	client, err := stream.Open(stream.Config{
-		Brokers: c.Brokers, DataDir: c.DataDir, MaxRecord: processors.MaxRecord(),
+		Brokers: c.Brokers, Security: c.Security, DataDir: c.DataDir, MaxRecord: processors.MaxRecord(),
 		Registerer: c.Registry, Logger: c.Logger,
 	})
 	if err != nil {
@@ -256,8 +257,12 @@ func (n *Node) edge() edge.Component {
 }
 
 func (n *Node) serve(ctx context.Context, partitions int32) {
+	listener := n.config.Listener
+	if n.config.TLS != nil {
+		listener = tls.NewListener(listener, n.config.TLS)
+	}
 	n.running.Go(func() {
-		if err := edge.Serve(ctx, n.config.Listener, n.handler(partitions)); err != nil {
+		if err := edge.Serve(ctx, listener, n.handler(partitions)); err != nil {
 			n.failed = fmt.Errorf("node: the HTTP server: %w", err)
 		}
 		n.stop() // a process that nobody can ask how it is had better be started anew
@@ -266,7 +271,7 @@ func (n *Node) serve(ctx context.Context, partitions int32) {
 
 // handler is what the node serves: health in any role, the rest in the edge's.
 func (n *Node) handler(partitions int32) http.Handler {
-	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger}
+	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger, Guard: n.config.Guard}
 	if !n.config.has(RoleEdge) {
 		return edge.NewHealth(h)
 	}

@@ -65,10 +65,10 @@ func TestARivalsRequestForTheOnlyStepEndsNothing(t *testing.T) {
 	if row.Meta.Status != order.StatusScheduled || row.Meta.Final != "" {
 		t.Errorf("by a rival it is %s", row.Meta.Status)
 	}
-	for _, e := range []order.Event{due, done(due, 4)} {
-		row = order.Fold(row, e)
+	if row = order.Fold(row, due); row.Meta.Status != order.StatusRunning {
+		t.Errorf("when it is due it is %s", row.Meta.Status)
 	}
-	if row.Meta.Status != order.StatusCompleted {
+	if row = order.Fold(row, done(due, 4)); row.Meta.Status != order.StatusCompleted {
 		t.Errorf("by its own it is %s", row.Meta.Status)
 	}
 }

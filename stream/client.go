@@ -53,6 +53,9 @@ func Open(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Security.SASL == Plain && c.Security.TLS == nil {
+		c.Logger.Warn("the password travels to the brokers for others to read: speak TLS with them, or use SCRAM")
+	}
 	t, err := openTables(c.DataDir)
 	if err != nil {
 		kafka.Close()

@@ -14,6 +14,7 @@ import (
 type Config struct {
 	Brokers  []string // host:port, at least one
 	ClientID string   // empty: simplecqrs
+	Security Security // zero: in plain, as nobody
 	// DataDir holds the local copies of tables; empty keeps them in memory. One
 	// process alone may use it.
 	DataDir string
@@ -27,6 +28,9 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if len(c.Brokers) == 0 {
 		return c, errors.New("stream: no brokers given")
+	}
+	if err := c.Security.check(); err != nil {
+		return c, err
 	}
 	if c.ClientID == "" {
 		c.ClientID = "simplecqrs"
@@ -71,6 +75,7 @@ const (
 func (c Config) sarama(clientID string, look time.Duration) *sarama.Config {
 	s := goka.DefaultConfig()
 	s.ClientID = clientID
+	c.Security.sarama(s)
 	s.Version = sarama.V2_8_0_0
 	s.Metadata.AllowAutoTopicCreation = false
 	// A member that cannot reach its coordinator is no member any more after the

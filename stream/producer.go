@@ -41,7 +41,7 @@ const (
 // it gives a record up it gives up all that wait for the same partition, which is
 // why none is shared between those that give up by themselves.
 func newProducerClient(c Config) (*kgo.Client, error) {
-	client, err := kgo.NewClient(
+	client, err := kgo.NewClient(append(c.Security.kgo(),
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -55,7 +55,7 @@ func newProducerClient(c Config) (*kgo.Client, error) {
 		kgo.RetryBackoffFn(retryDelay),
 		// A proxy whose broker is away takes a connection and closes it.
 		kgo.AlwaysRetryEOF(),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("stream: opening the producer: %w", err)
 	}

@@ -467,10 +467,10 @@ func (t *timed) again(d deadline) {
 // blank reports whether there is nothing in a part of a partition that is ever
 // delivered, but the markers of transactions.
 func (c *Client) blank(ctx context.Context, at place, from, end int64) bool {
-	client, err := kgo.NewClient(
+	client, err := kgo.NewClient(append(c.config.Security.kgo(),
 		kgo.SeedBrokers(c.config.Brokers...), kgo.ClientID(c.config.ClientID), kgo.KeepControlRecords(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{at.topic: {at.partition: kgo.NewOffset().At(from)}}),
-	)
+	)...)
 	if err != nil {
 		return false
 	}

@@ -148,7 +148,7 @@ func (c *Client) Shape(ctx context.Context, topic string) (partitions int32, rep
 func (c *Client) describe(ctx context.Context, names []string) (kadm.TopicDetails, error) {
 	listed, err := c.admin.ListTopics(ctx, names...)
 	if err != nil {
-		return nil, fmt.Errorf("stream: listing the topics: %w", err)
+		return nil, fmt.Errorf("stream: listing the topics: %w", c.config.Security.explained(err))
 	}
 	for name, d := range listed {
 		switch {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"simplecqrs/order"
+	"simplecqrs/stream"
 )
 
 func TestTheKeysOfPlacesSortAsPlacesDo(t *testing.T) {
@@ -57,6 +58,36 @@ func TestAnOrderStandsWhereItsFirstEventPutsItThoughItWasHeardOfBefore(t *testin
 	row = order.Fold(row, order.Event{OrderID: row.ID, Type: "ORDER_REQUESTED", ID: "1", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
 	f.place(t, row)
 	if diff := cmp.Diff([][]string{{row.ID}}, f.listed(t, order.Filter{}, order.Page{Limit: 5})); diff != "" {
+		t.Errorf("pages (-want +got):\n%s", diff)
+	}
+}
+
+func TestATableThatWasKeptWithoutPlacesIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	b, dir := startBrokers(t, 2), t.TempDir()
+	var rows []order.Row
+	for range 4 {
+		rows = append(rows, rowOf(newID(), 1))
+		b.write(t, rows[len(rows)-1].ID, encoded(t, rows[len(rows)-1]))
+	}
+	run := func(v stream.View) (stop func()) {
+		client := b.open(dir)
+		end := background(t, client.PrepareView(v))
+		check(t, client.WaitRunning(patient(t)))
+		return func() { end(); check(t, client.Close()) }
+	}
+	earlier := NewTable(nil).View()
+	earlier.Layout, earlier.Callback = 0, newest
+	for range 2 { // the second time it is all there
+		run(earlier)()
+	}
+	table := NewTable(nil)
+	defer run(table.View())()
+	var ids []string
+	for _, r := range rows {
+		ids = append(ids, r.ID)
+	}
+	if diff := cmp.Diff([][]string{ids}, filled{source: table}.listed(t, order.Filter{}, order.Page{Limit: 9})); diff != "" {
 		t.Errorf("pages (-want +got):\n%s", diff)
 	}
 }

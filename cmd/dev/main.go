@@ -73,6 +73,10 @@ func (s settings) run(ctx context.Context, answer, log io.Writer) (err error) {
 		return fmt.Errorf("the HTTP server: %w; -listen takes another address, with port 0 a free one", err)
 	}
 	defer func() { _ = listener.Close() }() // the node has closed it, unless there is an error already
+	if !node.Loopback(listener.Addr()) {
+		return fmt.Errorf("%s is reached from beyond this machine, and whoever reaches it could do anything: "+
+			"have -listen take an address such as 127.0.0.1, or use simplecqrs serve, which takes -tokens", listener.Addr())
+	}
 	release, err := s.own()
 	if err != nil {
 		return err

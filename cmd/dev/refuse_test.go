@@ -75,6 +75,19 @@ func TestAPortThatIsTakenIsNamed(t *testing.T) {
 	}
 }
 
+func TestWhatAnybodyMayCommandIsNotServedBeyondLoopback(t *testing.T) {
+	for _, listen := range []string{":0", "0.0.0.0:0", "[::]:0"} {
+		data := filepath.Join(t.TempDir(), "data")
+		code, answer, log := runOnce(t.Context(), "-once", "-data", data, "-listen", listen)
+		if code != 1 || answer != "" || !strings.Contains(log, "-listen") || !strings.Contains(log, "-tokens") {
+			t.Errorf("%s: exit code %d, answer %q, log %s", listen, code, answer, log)
+		}
+		if _, err := os.Stat(data); !os.IsNotExist(err) {
+			t.Errorf("%s: something was started: %v", listen, err)
+		}
+	}
+}
+
 func TestDataIsOfOneProcessAlone(t *testing.T) {
 	data := t.TempDir()
 	release, err := settings{data: data}.own()

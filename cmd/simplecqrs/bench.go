@@ -20,7 +20,7 @@ order's time runs from when it was due, in a burst from when it was sent.`
 
 func measure(ctx context.Context, args []string, out output) error {
 	f := newFlags("bench", benchSynopsis)
-	brokers := brokersFlag(f)
+	brokers := kafkaFlags(f)
 	mongo := define(f, "mongo", "", storeURI, "`URI` of the read store; without one it is left out")
 	data := f.String("data", "", "`directory` of the local tables; without one they are kept in memory")
 	n := define(f, "n", 20_000, count(mostOrders), "how many `orders` to place")
@@ -33,14 +33,18 @@ func measure(ctx context.Context, args []string, out output) error {
 	if *patience <= 0 {
 		return refuse(f, errors.New("-patience: want more than 0"))
 	}
-	err := withClient(ctx, *brokers, func(ctx context.Context, client *stream.Client) error {
+	security, err := brokers.security()
+	if err != nil {
+		return err
+	}
+	err = withClient(ctx, brokers, func(ctx context.Context, client *stream.Client) error {
 		return prepare(ctx, client, int32(*partitions))
 	})
 	if err != nil {
-		return advised(err, *brokers)
+		return advised(err, *brokers.brokers)
 	}
 	report, err := bench.Run(ctx, bench.Config{
-		Brokers: *brokers, Mongo: *mongo, DataDir: *data, Orders: *n, Rate: *perSecond, Patience: *patience,
+		Brokers: *brokers.brokers, Security: security, Mongo: *mongo, DataDir: *data, Orders: *n, Rate: *perSecond, Patience: *patience,
 		Logger: slog.New(slog.NewTextHandler(out.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

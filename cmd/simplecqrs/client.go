@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -84,11 +82,8 @@ func clientFlags(f *flag.FlagSet) {
 // clientOf is the client that the flags say.
 func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 	value := func(name string) string { return f.Lookup(name).Value.String() }
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = atOnce
 	c = edgeClient{
-		url: strings.TrimRight(value("url"), "/"), token: value("token"), http: &http.Client{Transport: transport},
-		raw: value("o") == "json", out: out,
+		url: strings.TrimRight(value("url"), "/"), token: value("token"), raw: value("o") == "json", out: out,
 	}
 	if file := value("token-file"); file != "" {
 		if c.token != "" {
@@ -100,18 +95,21 @@ func clientOf(f *flag.FlagSet, out output) (c edgeClient, err error) {
 		}
 		c.token = strings.TrimSpace(string(text))
 	}
-	if file := value("cacert"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return c, wrongArguments("-cacert: " + err.Error())
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return c, wrongArguments("-cacert: no certificate is in " + file)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	if c.http, err = httpClient(value("cacert")); err != nil {
+		return c, wrongArguments("-cacert: " + err.Error())
 	}
 	return c, nil
+}
+
+// httpClient gives a client that trusts the certificates in a file, or the machine's.
+func httpClient(ca string) (*http.Client, error) {
+	trust, err := clientTLS(ca)
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig, transport.MaxIdleConnsPerHost = trust, atOnce
+	return &http.Client{Transport: transport}, nil
 }
 
 type edgeAnswer struct {
@@ -198,9 +196,8 @@ func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 	return a, errors.Join(err, &codedError{errors.New(said), exitOf(a.status)})
 }
 
-// get asks for something and reads it into what is to be printed; as it is, if that is
-// wanted.
-func (c edgeClient) get(ctx context.Context, path string, into any, table func() table) error {
+// get asks for something and reads it to be shown; or prints it as it is, if that is wanted.
+func (c edgeClient) get(ctx context.Context, path string, into any, shown func() error) error {
 	a, err := c.ask(ctx, http.MethodGet, path, nil, 0)
 	switch {
 	case err != nil:
@@ -211,7 +208,7 @@ func (c edgeClient) get(ctx context.Context, path string, into any, table func()
 	if err := json.Unmarshal(a.body, into); err != nil {
 		return err
 	}
-	return c.out.show(table())
+	return shown()
 }
 
 func quoted(s string) json.RawMessage {

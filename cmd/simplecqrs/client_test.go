@@ -88,7 +88,7 @@ func TestSecretsThatCannotBeReadAreAMistakeInTheArguments(t *testing.T) {
 		"-token and -token-file do not go together": {"-token", "x", "-token-file", empty},
 		"-token-file: open none":                    {"-token-file", "none"},
 		"-cacert: open none":                        {"-cacert", "none"},
-		"-cacert: no certificate is in ":            {"-cacert", empty},
+		"there is no certificate in it":             {"-cacert", empty},
 	} {
 		code, _, log := simplecqrs(t, append([]string{"order", "list", "-url", "http://127.0.0.1:1"}, args...)...)
 		if code != 2 || !strings.Contains(log, want) {

@@ -199,7 +199,3 @@ const (
 func planFlag(f *flag.FlagSet) *string {
 	return f.String("plan", "", "`file` with the steps of an order and who does them; without one they are order detail, payment and mail, done by echo")
 }
-
-func brokersFlag(f *flag.FlagSet) *list {
-	return define(f, "brokers", list{"127.0.0.1:9092"}, listOf(address), "addresses of Kafka brokers, `host:port,…`; some are enough, they name the others")
-}

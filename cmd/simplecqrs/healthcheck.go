@@ -5,15 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
 )
 
+const healthcheckSynopsis = `Exits with 0 if the address answers 200 within 5 s, else with 1 and the answer. Of a
+process on this machine (127.0.0.1, localhost) any certificate is taken: nothing is
+told to it, and the certificate names the machine as others know it.`
+
 // healthcheck is for container images that have no other program to ask with.
 func healthcheck(ctx context.Context, args []string, out output) error {
-	f := newFlags("healthcheck", "Exits with 0 if the address answers 200 within 5 s, else with 1 and the answer.")
-	where := define(f, "url", "http://127.0.0.1:8080/readyz", httpURL, "`URL` to ask")
+	f := newFlags("healthcheck", healthcheckSynopsis)
+	where := define(f, "url", "http://127.0.0.1:8080", httpURL, "`URL` to ask; /readyz if it has no path")
+	ca := f.String("cacert", "", "`file` with the certificates of those who vouch for the address, in PEM (default the system's)")
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
@@ -23,7 +29,18 @@ func healthcheck(ctx context.Context, args []string, out output) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	if r.URL.Path == "" || r.URL.Path == "/" {
+		r.URL.Path = "/readyz"
+	}
+	client, err := httpClient(*ca)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(r.URL.Hostname()); ip.IsLoopback() || r.URL.Hostname() == "localhost" {
+		client.Transport.(*http.Transport).TLSClientConfig.InsecureSkipVerify = true
+	}
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(r)
 	if err != nil {
 		return err
 	}

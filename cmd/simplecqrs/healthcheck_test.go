@@ -31,6 +31,11 @@ func TestHealthcheckTellsByItsExitCode(t *testing.T) {
 			t.Errorf("%d: exit code %d, answer %q, log %s", c.status, code, answer, log)
 		}
 	}
+	status = http.StatusOK
+	t.Setenv("SIMPLECQRS_URL", s.URL) // as the other commands are told
+	if code, _, log := simplecqrs(t, "healthcheck"); code != 0 {
+		t.Errorf("no path: exit code %d, log %s", code, log)
+	}
 	s.Close()
 	if code, _, log := simplecqrs(t, "healthcheck", "-url", s.URL+"/readyz"); code != 1 || !strings.Contains(log, "refused") {
 		t.Errorf("nobody there: exit code %d, log %s", code, log)

@@ -86,13 +86,12 @@ func defineLetters(f *flag.FlagSet) doing {
 			Letters []letter
 			Next    string
 		}
-		return c.get(ctx, "/deadletters"+page(query), &found, func() table {
+		return c.get(ctx, "/deadletters"+page(query), &found, func() error {
 			t := table{{"LETTER", "ORDER", "WRITTEN", "PARKED", "TRIES", "REASON"}}
 			for _, l := range found.Letters {
 				t = append(t, []string{l.ID, l.Order, ago(l.Written), yes(l.Parked), strconv.Itoa(l.Tries), l.Reason})
 			}
-			c.further(found.Next)
-			return t
+			return c.page(t, found.Next)
 		})
 	}
 }
@@ -122,9 +121,14 @@ func defineLetter(*flag.FlagSet) doing {
 			return err
 		}
 		t := table{
-			{"letter", l.ID}, {"order", l.Order}, {"role", l.Role}, {"reason", l.Reason},
+			{"letter", l.ID},
+			{"order", l.Order},
+			{"role", l.Role},
+			{"reason", l.Reason},
 			{"from", fmt.Sprintf("%s, partition %d, offset %d", l.Topic, l.Partition, l.Offset)},
-			{"written", instant(l.Written)}, {"parked", yes(l.Parked)}, {"tries", strconv.Itoa(l.Tries)},
+			{"written", instant(l.Written)},
+			{"parked", yes(l.Parked)},
+			{"tries", strconv.Itoa(l.Tries)},
 		}
 		for _, name := range slices.Sorted(maps.Keys(l.Headers)) {
 			t = append(t, []string{"header " + name, l.Headers[name]})

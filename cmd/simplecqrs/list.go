@@ -47,11 +47,13 @@ func pageFlags(f *flag.FlagSet, of string) func(map[string]string) string {
 	}
 }
 
-// further tells how to get the next page.
-func (c edgeClient) further(next string) {
+// page shows a page of a list, and how to get the next.
+func (c edgeClient) page(t table, next string) error {
+	err := c.out.show(t)
 	if next != "" {
 		c.out.tell("there may be more: -after %s\n", plain(next))
 	}
+	return err
 }
 
 func defineList(f *flag.FlagSet) doing {
@@ -101,12 +103,11 @@ func (c edgeClient) list(ctx context.Context, path string, head []string, cells 
 		Orders []listed
 		Next   string
 	}
-	return c.get(ctx, path, &page, func() table {
+	return c.get(ctx, path, &page, func() error {
 		t := table{head}
 		for _, o := range page.Orders {
 			t = append(t, cells(o))
 		}
-		c.further(page.Next)
-		return t
+		return c.page(t, page.Next)
 	})
 }

@@ -121,13 +121,14 @@ func (c edgeClient) show(body []byte) error {
 	if err := json.Unmarshal(body, &head); err != nil {
 		return err
 	}
-	t := table{{head.ID, head.Type}}
+	var t table
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if name != "id" && name != "type" && name != "events" {
 			t = append(t, []string{"  " + name, string(members[name])})
 		}
 	}
-	return c.out.show(append(t, []string{"  events", strings.Join(head.Events, ", ")}))
+	t = append(t, []string{"  events", strings.Join(head.Events, ", ")})
+	return errors.Join(c.out.show(table{{head.ID, head.Type}}), c.out.show(t))
 }
 
 // history is what happened to an order, as the edge tells it.

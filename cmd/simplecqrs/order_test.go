@@ -49,7 +49,7 @@ func TestAnOrderIsShownForPeople(t *testing.T) {
 	})
 	s := openShop(t, row)
 	code, answer, _ := s.order(t, "get", "ORD-00001")
-	const want = "ORD-00001  ORDER_COMPLETED\n  detail   {\"a\":1}\n  events   ORDER_REQUESTED, ORDER_COMPLETED\n"
+	const want = "ORD-00001  ORDER_COMPLETED\n  detail  {\"a\":1}\n  events  ORDER_REQUESTED, ORDER_COMPLETED\n"
 	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
 		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
 	}
@@ -88,7 +88,7 @@ func TestListsAreShownForPeopleAndTellHowToGoOn(t *testing.T) {
 		rows[i].Meta.UpdatedAt = rows[i].Meta.CreatedAt.Add(time.Duration(min(i, 1)) * time.Hour)
 		rows[i].Meta.History[len(rows[i].Meta.History)-1].Time = rows[i].Meta.UpdatedAt
 	}
-	s := openShop(t, rows...)
+	s, second := openShop(t, rows...), order.PlaceOf(rows[1]).String()
 	for _, c := range []struct {
 		args        []string
 		answer, log string
@@ -101,10 +101,10 @@ func TestListsAreShownForPeopleAndTellHowToGoOn(t *testing.T) {
 		{
 			[]string{"list", "-type", "ORDER_STUCK", "-since", "2026-01-01T00:00:00Z", "-limit", "1"},
 			"ORDER      STATUS  LAST EVENT   PLACED       CHANGED\n" +
-				"ORD-00002  stuck   ORDER_STUCK  2 hours ago  1 hour ago\n", "there may be more: -after ORD-00002\n",
+				"ORD-00002  stuck   ORDER_STUCK  2 hours ago  1 hour ago\n", "there may be more: -after " + second + "\n",
 		},
 		{
-			[]string{"stuck", "-for", "1000000h", "-after", "ORD-00002"},
+			[]string{"stuck", "-for", "1000h", "-after", second},
 			"ORDER      STATUS  SINCE       WHY\n" +
 				"ORD-00003  stuck   1 hour ago  PAYMENT: no funds\n" +
 				"ORD-00004  stuck   1 hour ago  PAYMENT: no funds\n", "",

@@ -165,8 +165,8 @@ func (p *progress) draw(line func() string) {
 func (p *progress) print(text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.screen != nil {
-		_, _ = io.WriteString(p.screen, eraseLine)
+	if _, is := p.out.answer.(screen); is && p.screen != nil {
+		_, _ = io.WriteString(p.screen, eraseLine) // most likely the same one
 	}
 	return p.out.print(text)
 }

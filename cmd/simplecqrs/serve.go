@@ -21,7 +21,7 @@ func serve(ctx context.Context, args []string, out output) error {
 	roles := define(f, "roles", nil, listOf(anything), "what this process does, `role,…` of "+
 		strings.Join(node.AllRoles(saga.Default()), ",")+", or of those that -plan gives (default all)")
 	planFile := planFlag(f)
-	brokers := brokersFlag(f)
+	brokers, doors := kafkaFlags(f), guardFlags(f)
 	mongo := define(f, "mongo", "mongodb://127.0.0.1:27017/simplecqrs", storeURI, "`URI` of the read store; used by the role sink, and by edge with -query mongo")
 	listen := define(f, "listen", "127.0.0.1:8080", address, "`address` of the HTTP server: the edge in that role, health and metrics in any; port 0 takes a free one")
 	data := f.String("data", "", "`directory` of the local tables, of one process alone; without one they are kept in memory and read anew at each start")
@@ -29,6 +29,9 @@ func serve(ctx context.Context, args []string, out output) error {
 	verbose := f.Bool("v", false, "log what goka does, too")
 	if err := parse(f, args, out); err != nil {
 		return err
+	}
+	if err := doors.check(); err != nil {
+		return refuse(f, err)
 	}
 	plan, err := node.PlanFile(*planFile)
 	if err != nil {
@@ -42,14 +45,22 @@ func serve(ctx context.Context, args []string, out output) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(out.log, &slog.HandlerOptions{Level: level}))
+	security, err := brokers.security()
+	if err != nil {
+		return err
+	}
+	guard, certificate, err := doors.open(ctx, log)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", *listen)
 	if err != nil {
 		return fmt.Errorf("the HTTP server: %w; another address can be given with -listen", err)
 	}
 	n, err := node.Start(ctx, node.Config{
-		Roles: *roles, Brokers: *brokers, Mongo: *mongo, Query: *query, DataDir: *data,
+		Roles: *roles, Brokers: *brokers.brokers, Security: security, Mongo: *mongo, Query: *query, DataDir: *data,
 		Definition: plan.Definition, Participants: plan.Participants,
-		Listener: listener, Logger: log,
+		Listener: listener, Guard: guard, TLS: certificate, PlainHTTP: *doors.plainHTTP, Logger: log,
 	})
 	if err != nil {
 		err = errors.Join(err, listener.Close())
@@ -57,7 +68,7 @@ func serve(ctx context.Context, args []string, out output) error {
 			log.Info("interrupted before it served", slog.Any("error", err))
 			return nil
 		}
-		return advised(err, *brokers)
+		return advised(err, *brokers.brokers)
 	}
 	log.Info("serving", slog.String("roles", strings.Join(n.Roles(), ",")), slog.String("listen", n.Addr().String()))
 	if n.WaitReady(ctx) == nil {

@@ -56,9 +56,6 @@ func openShop(t *testing.T, rows ...order.Row) *shop {
 			s.stream(w, r, id, handler)
 			return
 		}
-		q := r.URL.Query()
-		q.Del("sort") // the rows here know one way alone
-		r.URL.RawQuery = q.Encode()
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -80,7 +77,7 @@ func (s *shop) stream(w http.ResponseWriter, r *http.Request, id string, edge ht
 		changed := s.changed
 		s.mu.Unlock()
 		answer := httptest.NewRecorder()
-		edge.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/query/"+id+"/history", nil))
+		edge.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://localhost/query/"+id+"/history", nil))
 		var h struct{ Version int64 }
 		if err := json.Unmarshal(answer.Body.Bytes(), &h); err != nil || answer.Code != http.StatusOK {
 			w.WriteHeader(answer.Code)
@@ -162,19 +159,25 @@ func (s *shop) Await(ctx context.Context, id string, until func(order.Row) bool)
 }
 
 // List gives two orders a page, however many are asked for.
-func (s *shop) List(_ context.Context, f order.Filter, after string, limit int) (rows []order.Row, next string, err error) {
+func (s *shop) List(_ context.Context, f order.Filter, p order.Page) (rows []order.Row, next order.Place, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
+	ids := slices.Sorted(maps.Keys(s.rows)) // they are placed in this order
+	if p.Newest {
+		slices.Reverse(ids)
+	}
+	for _, id := range ids {
+		row := s.rows[id]
+		past := p.After.ID == "" || (id < p.After.ID) == p.Newest && id != p.After.ID
 		switch {
-		case id <= after || !f.Matches(s.rows[id]):
-		case len(rows) == min(limit, 2):
-			return rows, rows[len(rows)-1].ID, nil
+		case !past || !f.Matches(row):
+		case len(rows) == min(p.Limit, 2):
+			return rows, order.PlaceOf(rows[len(rows)-1]), nil
 		default:
-			rows = append(rows, s.rows[id])
+			rows = append(rows, row)
 		}
 	}
-	return rows, "", nil
+	return rows, order.Place{}, nil
 }
 
 func (s *shop) events() []order.Event {

@@ -35,6 +35,9 @@ func (c edgeClient) stream(ctx context.Context, path string, each func(sse.Event
 	for {
 		err := c.join(ctx, path, last, func(m sse.Event) error {
 			joined, last, lost = true, m.LastEventID, time.Time{}
+			if m.Data == "" {
+				return nil // it says where the stream is, and nothing else
+			}
 			return each(m)
 		})
 		var broken *brokenStream

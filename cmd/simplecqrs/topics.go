@@ -33,7 +33,7 @@ func topics(ctx context.Context, args []string, out output) error {
 		name = "topics " + verb
 	}
 	f := newFlags(name, topicsSynopsis)
-	brokers := brokersFlag(f)
+	brokers := kafkaFlags(f)
 	partitions := define(f, "partitions", defaultPartitions, count(mostPartitions), "`number` of partitions of each topic: the most processes that can share a role; later it cannot be changed")
 	replication := define(f, "replication", defaultReplication, count(mostReplication), "`number` of replicas of each partition; 3 where orders must survive the loss of a broker")
 	if err := parse(f, args, out); err != nil {
@@ -43,7 +43,7 @@ func topics(ctx context.Context, args []string, out output) error {
 		return refuse(f, errors.New("say create or check"))
 	}
 	wanted := processors.Topics(int32(*partitions), int16(*replication))
-	err := withClient(ctx, *brokers, func(ctx context.Context, client *stream.Client) error {
+	err := withClient(ctx, brokers, func(ctx context.Context, client *stream.Client) error {
 		err := client.CheckTopics(ctx, wanted)
 		// Nothing is made beside topics that differ: it would have to be deleted again.
 		if verb == "create" && onlyMissing(err) {
@@ -52,7 +52,7 @@ func topics(ctx context.Context, args []string, out output) error {
 		return err
 	})
 	if err != nil {
-		return advised(err, *brokers)
+		return advised(err, *brokers.brokers)
 	}
 	var b strings.Builder
 	for _, t := range wanted {
@@ -63,8 +63,12 @@ func topics(ctx context.Context, args []string, out output) error {
 }
 
 // withClient lends a client of the brokers for work on the topics.
-func withClient(ctx context.Context, brokers []string, work func(context.Context, *stream.Client) error) error {
-	client, err := stream.Open(stream.Config{Brokers: brokers})
+func withClient(ctx context.Context, brokers kafka, work func(context.Context, *stream.Client) error) error {
+	security, err := brokers.security()
+	if err != nil {
+		return err
+	}
+	client, err := stream.Open(stream.Config{Brokers: *brokers.brokers, Security: security})
 	if err != nil {
 		return err
 	}

@@ -100,10 +100,10 @@ func endOf(h history) error {
 			why = cmp.Or(e.Reason, why)
 		}
 	}
-	if why != "" {
-		why = ": " + plain(why)
+	if why == "" || why == string(h.Status) {
+		return errorf(exitOtherEnd, "%s is %s", h.ID, h.Status)
 	}
-	return errorf(exitOtherEnd, "%s is %s%s", h.ID, h.Status, why)
+	return errorf(exitOtherEnd, "%s is %s: %s", h.ID, h.Status, plain(why))
 }
 
 // watchAll shows the events of all orders from now on.

@@ -96,7 +96,7 @@ func TestAllOrdersAreWatchedUntilItIsInterrupted(t *testing.T) {
 		place := r.Header.Get("Last-Event-ID")
 		places <- place
 		if place == "" {
-			_, _ = fmt.Fprintf(w, "id: 3=42\ndata: %s\n\n", event)
+			_, _ = fmt.Fprintf(w, "id: 3=41\n\nid: 3=42\ndata: %s\n\n", event)
 			return // and is lost
 		}
 		_, _ = io.WriteString(w, "event: reset\ndata: {}\n\n")

@@ -1,0 +1,158 @@
+package access
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"simplecqrs/access/issuertest"
+	"simplecqrs/order"
+)
+
+func openWith(t *testing.T, i *issuertest.Issuer, change ...func(*Config)) (*Access, *journal) {
+	t.Helper()
+	j := newJournal()
+	c := Config{Issuer: i.URL, Audience: issuertest.Audience, Scopes: allScopes, Logger: j.logger()}
+	for _, f := range change {
+		f(&c)
+	}
+	a, err := Open(t.Context(), c)
+	check(t, err)
+	return a, j
+}
+
+func TestAnIssuersTokenIsKnownByItsSubjectAndScopes(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	wantKnown(t, a, i.Token("ann", "openid query command root"), "ann", "command", "query")
+	wantKnown(t, a, i.Token("ann", "", "scp", []string{"admin", "query"}), "ann", "query", "admin")
+	wantKnown(t, a, i.Token("ann", "", "scp", "admin"), "ann", "admin")
+	wantKnown(t, a, i.Token("ann", "", "scope", nil), "ann")
+	wantKnown(t, a, i.Token("ann", "query", "aud", []string{"others", issuertest.Audience}), "ann", "query")
+	wantKnown(t, a, i.Token("ann", "query", "exp", time.Now().Add(-clockSkew/2).Unix()), "ann", "query")
+	wantRefused(t, a, i.Token("ann", "", "scope", 7), order.Invalid, "scope")
+	for name, token := range i.BadTokens("query command admin") {
+		t.Run(name, func(t *testing.T) {
+			detail := "the token"
+			if name == "expired" || name == "without end" {
+				detail = "the token has expired"
+			}
+			wantRefused(t, a, token, order.Invalid, detail)
+		})
+	}
+}
+
+func TestAnIssuersNewKeyIsTakenAndItsOldOneIsNot(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	old := i.Token("ann", "query")
+	wantKnown(t, a, old, "ann", "query")
+	i.Rotate()
+	wantKnown(t, a, old, "ann", "query") // nobody has told us yet
+	sparingOf(a).now = func() time.Time { return time.Now().Add(spare) }
+	wantKnown(t, a, i.Token("bob", "query"), "bob", "query")
+	wantRefused(t, a, old, order.Invalid, "the token is not one that "+i.URL)
+}
+
+func sparingOf(a *Access) *sparing { return a.issuer.client.Transport.(*sparing) }
+
+func TestForgedTokensDoNotFloodTheIssuer(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	for range 20 {
+		wantRefused(t, a, issuertest.Sign(t, jose.ES256, issuertest.NewKey(t, "mine"), i.Claims("ann", "query")), order.Invalid, "the token")
+	}
+	if n := i.Asked(); n != 1 {
+		t.Errorf("the issuer was asked for its keys %d times", n)
+	}
+}
+
+func TestAnIssuerThatIsAwayAtTheStartIsAskedAgain(t *testing.T) {
+	i := issuertest.Start(t)
+	i.Away(true)
+	tokens := file(t, annsToken+" ann query")
+	a, j := openWith(t, i, func(c *Config) { c.Tokens = tokens })
+	j.said(t, "could not be asked")
+	wantRefused(t, a, i.Token("bob", "query"), order.Unavailable, "cannot be judged now")
+	wantKnown(t, a, annsToken, "ann", "query") // who needs no issuer
+	i.Away(false)
+	j.said(t, "the issuer of tokens was found")
+	wantKnown(t, a, i.Token("bob", "query"), "bob", "query")
+	wantKnown(t, a, annsToken, "ann", "query")
+}
+
+func TestATokenIsNotRefusedForTheIssuersKeysBeingAway(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	i.Away(true)
+	wantRefused(t, a, i.Token("ann", "query"), order.Unavailable, "cannot be judged now")
+	i.Away(false)
+	wantKnown(t, a, i.Token("ann", "query"), "ann", "query")
+	i.Away(true)
+	wantKnown(t, a, i.Token("ann", "query"), "ann", "query") // by the key that is known
+	wantRefused(t, a, i.Token("ann", "query", "aud", "others"), order.Invalid, "the token is not one")
+}
+
+func TestAnIssuerIsAskedByTLSAndForAnAudience(t *testing.T) {
+	for _, c := range []Config{
+		{Issuer: "http://issuer.example", Audience: "a"},
+		{Issuer: "issuer.example", Audience: "a"},
+		{Issuer: "https://", Audience: "a"},
+		{Issuer: "https://issuer.example"},
+	} {
+		c.Logger = newJournal().logger()
+		if _, err := Open(t.Context(), c); err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+}
+
+func TestTokensAreSignedByTheAlgorithmsThatWeTakeAndNoOther(t *testing.T) {
+	i := issuertest.Start(t)
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	check(t, err)
+	i.RotateTo(jose.JSONWebKey{Key: k, KeyID: "rsa"})
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	for algorithm, taken := range map[jose.SignatureAlgorithm]bool{jose.RS256: true, jose.PS256: true, jose.RS384: false, jose.RS512: false, jose.PS512: false} {
+		token := issuertest.Sign(t, algorithm, i.Key(), i.Claims("ann", "query"))
+		if taken {
+			wantKnown(t, a, token, "ann", "query")
+		} else {
+			wantRefused(t, a, token, order.Invalid, "the token is not one")
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+func (endless) Close() error               { return nil }
+
+func TestAnIssuersAnswerIsBounded(t *testing.T) {
+	s := &sparing{now: time.Now, next: roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: endless{}}, nil
+	})}
+	_, err := (&http.Client{Transport: s}).Get("http://issuer.example/keys")
+	if err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("it says %v", err)
+	}
+	s.next = roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody is there") })
+	if _, err = (&http.Client{Transport: s}).Get("http://issuer.example/keys"); err == nil {
+		t.Error("a failure is kept for an answer")
+	}
+}
