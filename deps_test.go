@@ -21,7 +21,7 @@ const ourModule = "simplecqrs"
 
 var (
 	core  = []string{"order", "saga", "codecs"}
-	parts = slices.Concat(core, []string{"processors", "views", "edge", "stream"})
+	parts = slices.Concat(core, []string{"processors", "views", "edge", "stream", "telemetry"})
 	whole = slices.Concat(parts, []string{"access", "node", "bench", "sim"})
 )
 
@@ -32,10 +32,12 @@ var mayImport = map[string][]string{
 	"order":             {},
 	"saga":              {"order"},
 	"codecs":            {"order", "saga"},
-	"processors":        slices.Concat(core, []string{"stream"}),
-	"views":             slices.Concat(core, []string{"stream"}),
-	"edge":              core,
-	"stream":            {},
+	"processors":        slices.Concat(core, []string{"stream", "telemetry"}),
+	"views":             slices.Concat(core, []string{"stream", "telemetry"}),
+	"edge":              slices.Concat(core, []string{"telemetry", "web"}),
+	"web":               {},
+	"stream":            {"telemetry"},
+	"telemetry":         {},
 	"access":            {"order"}, // for its errors
 	"access/issuertest": {},
 	"embedded":          {},

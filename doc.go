@@ -28,6 +28,11 @@
 // access says whom a token is of and what its holder may do: tokens from a file, or
 // of an OpenID issuer. access/issuertest is such an issuer, for tests.
 //
+// telemetry is what crosses all parts for those who watch: traces, through HTTP and
+// the records' headers, and their ids in log lines. It knows nothing of orders.
+//
+// web holds the pages that edge serves to browsers: files as they are, built by nothing.
+//
 // node wires roles to one process: a client of the brokers, a store, a listener.
 // The commands run one of them, the tests many.
 //

@@ -214,6 +214,12 @@ func TestEventsOnTheWire(t *testing.T) {
 	}
 }
 
+// unlisted is a row that was parked before the letters that wait were listed.
+func unlisted(r order.Row) order.Row {
+	r.Meta.Waiting = nil
+	return r
+}
+
 func TestRowsOnTheWire(t *testing.T) {
 	for file, row := range map[string]order.Row{
 		"row_running":             fold(happy(nil)[:2]...),
@@ -221,8 +227,10 @@ func TestRowsOnTheWire(t *testing.T) {
 		"row_failed":              fold(declined()...),
 		"row_paused":              fold(append(happy(nil)[:3], ordered(order.Pause, 4), told(order.OrderPaused, order.StatusRunning, "command pause", 5))...),
 		"row_scheduled":           fold(saga.Begin(saga.Default(), id, nil, at(50), at(1), "edge")),
-		"row_parked":              order.Park(fold(happy(nil)[:1]...), id, "panic: <nil>\n\tin the fold"),
-		"row_parked_at_its_first": order.Park(order.Row{}, id, "too much"),
+		"row_parked":              unlisted(order.Park(fold(happy(nil)[:1]...), id, "", "panic: <nil>\n\tin the fold")),
+		"row_parked_at_its_first": unlisted(order.Park(order.Row{}, id, "", "too much")),
+		"row_waiting":             order.Park(order.Park(fold(happy(nil)[:1]...), id, "store.order/3/17", "no"), id, "store.order/3/21", "no"),
+		"row_discarded":           order.Discard(order.Park(fold(happy(nil)[:1]...), id, "store.order/3/17", "no"), "store.order/3/17", 18),
 	} {
 		t.Run(file, func(t *testing.T) {
 			value, err := codecs.Row{}.Encode(row)
@@ -255,6 +263,7 @@ func TestStatesOnTheWire(t *testing.T) {
 		"state_scheduled": decide(saga.Begin(saga.Default(), id, nil, at(50), at(1), "edge")),
 		"state_full":      full(),
 		"state_parked":    parked,
+		"state_waiting":   decide(happy(nil)[:1]...).Park(id, "store.order/3/17", "no").Park(id, "saga.timers/3/2", "no"),
 		"state_inputs": decide(happy(map[order.Step]order.JSON{
 			order.Mail: order.JSON(`{"to":"<a@example.com>","n":12345678901234567890}`), order.Payment: order.JSON(`null`),
 		})[0]),
@@ -285,7 +294,7 @@ func TestLettersOnTheWire(t *testing.T) {
 	}
 	l := codecs.Letter{
 		Role: "aggregate", Reason: "panic: no such step", Topic: codecs.StoreOrder, Partition: 11, Offset: 1 << 40,
-		Written: at(4), Key: id, Value: value, Headers: codecs.HeadersOf(e),
+		Written: at(4), Tries: 2, Parked: true, Key: id, Value: value, Headers: codecs.HeadersOf(e),
 	}
 	h, value := golden(t, "letter", codecs.HeadersOfLetter(l), l.Value)
 	got, err := codecs.LetterOf(id, value, h)

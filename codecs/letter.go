@@ -1,6 +1,7 @@
 package codecs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -18,17 +19,55 @@ type Letter struct {
 	Partition int32
 	Offset    int64
 	Written   time.Time // when the record was written, to the millisecond
+	Tries     int       // how often the role has tried and failed; 0: it waits behind another
+	Parked    bool      // it has its turn among the letters for which its order waits
 	Key       string
 	Value     []byte // nil for a record without a value
 	Headers   Headers
+
+	// Resolved is what became of it, on a record that follows the letter under the same
+	// id and has none of its bytes: the letter is then closed. Reason, Actor and Time say
+	// why, by whom and when.
+	Resolved Resolution
+	Actor    string
+	Time     time.Time
 }
+
+// Resolution is what became of a letter.
+type Resolution string
+
+// The resolutions. A letter without one is open.
+const (
+	Redriven  Resolution = "redriven"
+	Discarded Resolution = "discarded"
+)
 
 const letterPrefix = "deadletter_"
 
+// Place is where the record lay.
+func (l Letter) Place() string { return fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset) }
+
 // ID names the letter: the role and the place, so that the same failure met
 // again is the same letter.
-func (l Letter) ID() string {
-	return fmt.Sprintf("%s/%s/%d/%d", l.Role, l.Topic, l.Partition, l.Offset)
+func (l Letter) ID() string { return l.Role + "/" + l.Place() }
+
+// LetterNamed gives the role and the place that a letter's id names; false for what is
+// no id.
+func LetterNamed(id string) (l Letter, ok bool) {
+	parts := strings.Split(id, "/")
+	if len(parts) != 4 || parts[0] == "" || parts[1] == "" {
+		return l, false
+	}
+	partition, err := strconv.ParseInt(parts[2], 10, 32)
+	if err != nil {
+		return l, false
+	}
+	offset, err := strconv.ParseInt(parts[3], 10, 64)
+	if err != nil {
+		return l, false
+	}
+	l = Letter{Role: parts[0], Topic: parts[1], Partition: int32(partition), Offset: offset}
+	return l, l.ID() == id
 }
 
 // HeadersOfLetter gives the headers under which a letter is written.
@@ -37,15 +76,24 @@ func HeadersOfLetter(l Letter) Headers {
 	if h == nil {
 		h = Headers{}
 	}
+	maps.DeleteFunc(h, func(name string, _ []byte) bool { return strings.HasPrefix(name, letterPrefix) }) // another's
 	written := l.Written
 	if instants(&written) != nil { // a record's timestamp is any number, and the letter must be readable
 		written = time.Time{}
 	}
-	for name, value := range map[string]string{
+	own := map[string]string{
 		"id": l.ID(), "role": l.Role, "reason": cut(l.Reason), "topic": l.Topic,
 		"partition": strconv.Itoa(int(l.Partition)), "offset": strconv.FormatInt(l.Offset, 10),
-		"written": written.Format(time.RFC3339Nano),
-	} {
+		"written": written.Format(time.RFC3339Nano), "tries": strconv.Itoa(l.Tries),
+	}
+	if l.Parked {
+		own["parked"] = "true"
+	}
+	if l.Resolved != "" {
+		own["resolved"], own["actor"] = string(l.Resolved), cut(l.Actor)
+		own["time"] = l.Time.UTC().Format(time.RFC3339Nano)
+	}
+	for name, value := range own {
 		h[letterPrefix+name] = []byte(value)
 	}
 	return h
@@ -74,9 +122,97 @@ func LetterOf(key string, value []byte, headers Headers) (Letter, error) {
 	if err != nil {
 		return l, fmt.Errorf("codecs: a letter's time: %w", err)
 	}
+	l.Tries = 1 // what letters were before they could be redriven
+	if tries, found := own["tries"]; found {
+		if l.Tries, err = strconv.Atoi(tries); err != nil {
+			return l, fmt.Errorf("codecs: a letter's tries: %w", err)
+		}
+	}
 	l.Role, l.Reason, l.Topic = own["role"], own["reason"], own["topic"]
-	l.Partition, l.Offset, l.Written = int32(partition), offset, written
+	l.Partition, l.Offset, l.Written, l.Parked = int32(partition), offset, written, own["parked"] == "true"
+	if l.Resolved = Resolution(own["resolved"]); l.Resolved != "" {
+		l.Actor = own["actor"]
+		if l.Time, err = time.Parse(time.RFC3339Nano, own["time"]); err != nil {
+			return l, fmt.Errorf("codecs: the time at which a letter was resolved: %w", err)
+		}
+	}
 	return l, nil
+}
+
+// Redrive asks a role to handle a letter's record once more, or to let go of it. It is a
+// record of store.order under the letter's key, with the letter's bytes and headers. The
+// Reason of its letter is the operator's.
+type Redrive struct {
+	Letter
+	Discard bool // then it has neither bytes nor the headers of the record
+	Actor   string
+}
+
+const (
+	// HeaderRedrive names the one role that a record of store.order is for. All others
+	// pass over it, whatever else it has: to them it is either a copy of what they have
+	// heard, or without a value.
+	HeaderRedrive = "redrive"
+
+	headerDiscard      = "redrive_discard"
+	headerRedriveActor = "redrive_actor"
+)
+
+// Of the roles these keep the letters of an order in their turn. The first is also the
+// one that answers for records which are nobody's, and lets go of those of roles that
+// have no table.
+const (
+	roleWithRows   = "aggregate"
+	roleWithStates = "saga"
+)
+
+// HeadersOfRedrive gives the headers under which it is written.
+func HeadersOfRedrive(r Redrive) Headers {
+	l, to := r.Letter, r.Role
+	if r.Discard {
+		l.Headers = nil
+		if r.Role != roleWithStates {
+			to = roleWithRows
+		}
+	}
+	h := HeadersOfLetter(l)
+	h[HeaderRedrive] = []byte(to)
+	if r.Discard {
+		h[headerDiscard] = []byte("true")
+	}
+	if r.Actor != "" {
+		h[headerRedriveActor] = []byte(cut(r.Actor))
+	}
+	return h
+}
+
+// RedriveOf reads a record back that HeaderRedrive is on.
+func RedriveOf(key string, value []byte, headers Headers) (Redrive, error) {
+	l, err := LetterOf(key, value, headers)
+	if err == nil && l.Role == "" {
+		err = errors.New("codecs: a letter without a role")
+	}
+	r := Redrive{
+		Letter: l, Discard: string(headers[headerDiscard]) == "true", Actor: string(headers[headerRedriveActor]),
+	}
+	for _, name := range []string{HeaderRedrive, headerDiscard, headerRedriveActor} {
+		delete(r.Headers, name)
+	}
+	return r, err
+}
+
+// Redrivable says why no role would take the letter's record as it is, nor store.order
+// perhaps; nil if one may.
+func Redrivable(l Letter) error {
+	headers := 0
+	for name, value := range l.Headers {
+		headers += len(name) + len(value)
+	}
+	if len(l.Key)+len(l.Value) > MaxEvent || headers > maxHeaders {
+		return fmt.Errorf("it has %d bytes and %d in headers; %d and %d are all that a role takes",
+			len(l.Key)+len(l.Value), headers, MaxEvent, maxHeaders)
+	}
+	return nil
 }
 
 // Bytes is the codec of values that pass through as they are.

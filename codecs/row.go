@@ -25,6 +25,8 @@ type meta struct {
 	Final     order.Step   `json:"final,omitempty"`
 	Outcome   order.Status `json:"outcome,omitempty"`
 	Parked    string       `json:"parked,omitempty"`
+	Waiting   []string     `json:"waiting,omitempty"`
+	Past      int64        `json:"past,omitempty"`
 	History   []entry      `json:"history"`
 }
 
@@ -52,7 +54,7 @@ func (Row) Encode(value any) ([]byte, error) {
 	m := meta{
 		Version: r.Meta.Version, Status: r.Meta.Status, Paused: r.Meta.Paused, StartAt: some(r.Meta.StartAt),
 		CreatedAt: r.Meta.CreatedAt, UpdatedAt: r.Meta.UpdatedAt,
-		Final: r.Meta.Final, Outcome: r.Meta.Outcome, Parked: r.Meta.Parked,
+		Final: r.Meta.Final, Outcome: r.Meta.Outcome, Parked: r.Meta.Parked, Waiting: r.Meta.Waiting, Past: r.Meta.Past,
 		History: make([]entry, len(r.Meta.History)),
 	}
 	for i, e := range r.Meta.History {
@@ -108,7 +110,7 @@ func decodeRow(data []byte) (order.Row, error) {
 		Meta: order.Meta{
 			Version: m.Version, Status: m.Status, Paused: m.Paused, StartAt: orZero(m.StartAt),
 			CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
-			Final: m.Final, Outcome: m.Outcome, Parked: m.Parked,
+			Final: m.Final, Outcome: m.Outcome, Parked: m.Parked, Waiting: m.Waiting, Past: m.Past,
 			History: make([]order.Entry, len(m.History)),
 		},
 	}

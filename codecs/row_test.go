@@ -38,7 +38,7 @@ func TestAnAnswerShowsWhatThereIs(t *testing.T) {
 		want string
 	}{
 		"a first event": {fold(happy(nil)[0]), `{"id":"ORD-B384F","type":"ORDER_REQUESTED","events":["ORDER_REQUESTED"]}`},
-		"no event":      {order.Park(order.Row{}, id, "panic"), `{"id":"ORD-B384F","type":"","events":[]}`},
+		"no event":      {order.Park(order.Row{}, id, "store.order/0/0", "panic"), `{"id":"ORD-B384F","type":"","events":[]}`},
 		"any type": {
 			fold(order.Event{OrderID: id, Type: "<\"\x00\xff", ID: "x"}),
 			`{"id":"ORD-B384F","type":"\u003c\"\u0000\ufffd","events":["\u003c\"\u0000\ufffd"]}`,

@@ -37,6 +37,8 @@ type state struct {
 	Rest       duration                       `json:"rest,omitempty"`
 	Words      []word                         `json:"words,omitempty"`
 	Parked     string                         `json:"parked,omitempty"`
+	Waiting    []string                       `json:"waiting,omitempty"`
+	Past       int64                          `json:"past,omitempty"`
 	Definition json.RawMessage                `json:"definition,omitempty"`
 }
 
@@ -99,7 +101,8 @@ func (State) Encode(value any) ([]byte, error) {
 	w := state{
 		Revision: s.Revision, Arming: s.Arming, OrderID: s.OrderID, Status: s.Status,
 		Paused: s.Paused, Unsettled: s.Unsettled, Began: s.Began,
-		StartAt: some(s.StartAt), Deadline: some(s.Deadline), Rest: duration(s.Rest), Parked: s.Parked,
+		StartAt: some(s.StartAt), Deadline: some(s.Deadline), Rest: duration(s.Rest),
+		Parked: s.Parked, Waiting: s.Waiting, Past: s.Past,
 	}
 	if due, _, isOpen := s.Timer(); isOpen {
 		w.Timer = max(due.UnixMicro(), 1) // 0 is none
@@ -189,7 +192,8 @@ func decodeState(data []byte) (s saga.State, err error) {
 	s = saga.State{
 		Revision: w.Revision, Arming: w.Arming, OrderID: w.OrderID, Status: w.Status,
 		Paused: w.Paused, Unsettled: w.Unsettled, Definition: known.value, Began: w.Began,
-		StartAt: orZero(w.StartAt), Deadline: orZero(w.Deadline), Rest: time.Duration(w.Rest), Parked: w.Parked,
+		StartAt: orZero(w.StartAt), Deadline: orZero(w.Deadline), Rest: time.Duration(w.Rest),
+		Parked: w.Parked, Waiting: w.Waiting, Past: w.Past,
 	}
 	if len(w.Inputs) > 0 {
 		s.Inputs = make(map[order.Step]order.JSON, len(w.Inputs))

@@ -84,6 +84,8 @@ func full() saga.State {
 		Arming:   9,
 		Words:    []saga.Word{{Cause: "c", Type: order.OrderScheduled, Status: order.StatusScheduled, Reason: "why", StartAt: at(4)}, {Cause: "silent"}},
 		Parked:   "panic",
+		Waiting:  order.Waiting{"store.order/3/17"},
+		Past:     17,
 	}
 }
 

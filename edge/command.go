@@ -13,6 +13,7 @@ import (
 	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/saga"
+	"simplecqrs/telemetry"
 )
 
 // emitTime bounds the wait for the log's acknowledgement.
@@ -99,8 +100,9 @@ func (e *edge) accept(w http.ResponseWriter, r *http.Request, begin order.Event)
 	defer cancel()
 	id := begin.OrderID
 	begin.Actor = subjectOf(r)
+	telemetry.About(ctx, id)
 	if err := e.Emit(ctx, begin); err != nil {
-		e.Health.Logger.Error("the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
+		e.Health.Logger.ErrorContext(ctx, "the log has not acknowledged an order", slog.String("order", id), slog.Any("error", err))
 		return &order.Error{
 			Kind:   order.Unavailable,
 			Detail: fmt.Sprintf("the log has not acknowledged order %s; it may still come to be", id),
@@ -173,7 +175,7 @@ func (e *edge) awaitRow(w http.ResponseWriter, r *http.Request, id string, wait 
 	case err == nil, errors.Is(ctx.Err(), context.DeadlineExceeded):
 		w.Header().Set("Preference-Applied", applied(wait))
 	case ctx.Err() == nil && order.KindOf(err) == 0:
-		e.Health.Logger.Error("an order could not be waited for", slog.String("order", id), slog.Any("error", err))
+		e.Health.Logger.ErrorContext(ctx, "an order could not be waited for", slog.String("order", id), slog.Any("error", err))
 	}
 	return row, err == nil
 }

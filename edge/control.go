@@ -15,6 +15,7 @@ import (
 	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/saga"
+	"simplecqrs/telemetry"
 )
 
 const (
@@ -43,6 +44,7 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 	if err := orderID(id); err != nil {
 		return err
 	}
+	telemetry.About(r.Context(), id)
 	c, err := commandIn(r, asked)
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, e
 		return "", &order.Error{Kind: order.Conflict, Detail: refused}
 	}
 	if err := e.Emit(ctx, c.event(id, row.ID)); err != nil {
-		e.Health.Logger.Error("the log has not acknowledged a command",
+		e.Health.Logger.ErrorContext(ctx, "the log has not acknowledged a command",
 			slog.String("order", row.ID), slog.String("command", id), slog.Any("error", err))
 		return "", &order.Error{
 			Kind:   order.Unavailable,

@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/saga"
+	"simplecqrs/telemetry"
 )
 
 // Rows is where queries find the rows of orders.
@@ -44,7 +46,13 @@ type Config struct {
 	Log        Log
 	// Sources looks for an order where it is kept; see [Record] for the log's.
 	Sources func(context.Context, order.Row) (Sources, error)
-	Health  Health
+	Letters Letters
+	// Redrive writes a record to the log by which a role is to see to a letter, and returns
+	// once it is acknowledged.
+	Redrive func(ctx context.Context, r codecs.Redrive) error
+	// Topology tells how far all roles are, wherever they run, as JSON has it.
+	Topology func(ctx context.Context) (any, error)
+	Health   Health
 }
 
 // Health is what a process of any role tells of itself.
@@ -53,6 +61,9 @@ type Health struct {
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
 	Guard    Guard
+	Level    *slog.LevelVar     // the logger's; nil: not to be set
+	Tracing  *telemetry.Tracing // nil: no spans are made
+	Monitor  Monitor            // zero: there is nothing to show
 }
 
 type edge struct {
@@ -73,6 +84,7 @@ func New(c Config) http.Handler {
 	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
 	e.door = r.door
+	r.handle("/", page, http.MethodGet, http.MethodHead)
 	r.handle("/command", e.command, http.MethodPost)
 	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
 	r.handle("/command/"+anyVerb, e.bulk, http.MethodPost) // no order's id is a verb
@@ -80,11 +92,18 @@ func New(c Config) http.Handler {
 	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
 	r.handle("/query/stream", e.followAll, http.MethodGet)
+	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
+	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
+	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
 	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/stream", e.followOrder, http.MethodGet)
+	r.handle("/deadletters", e.letters, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters/"+anyResolution, e.redriveMany, http.MethodPost) // no letter's id is one
+	r.handle("/deadletters/{id}", e.letter, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters/{id}/"+anyResolution, e.redrive, http.MethodPost)
 	return r
 }
 
@@ -96,6 +115,7 @@ type router struct {
 	*mux.Router
 	log     *slog.Logger
 	door    door
+	tracing *telemetry.Tracing
 	seconds *prometheus.HistogramVec
 }
 
@@ -106,7 +126,7 @@ const noRoute = "none"
 func newRouter(h Health) *router {
 	// Paths are taken as they are: mux would send the client of another spelling to
 	// the clean one, and a POST would go there as a GET.
-	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	r := &router{mux.NewRouter().SkipClean(true), h.Logger, newDoor(h.Guard), h.Tracing, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "simplecqrs_http_request_seconds",
 		Help:    "Time to answer a request, waits that the client asked for included; of a stream the time until it begins.",
 		Buckets: prometheus.ExponentialBucketsRange(0.001, 60, 14),
@@ -115,12 +135,22 @@ func newRouter(h Health) *router {
 	r.handle("/healthz", healthz, http.MethodGet, http.MethodHead)
 	r.handle("/readyz", readyz(h.Ready), http.MethodGet, http.MethodHead)
 	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
+	if h.Level != nil {
+		r.handle("/monitor/log", showLevel(h), http.MethodGet, http.MethodHead)
+		r.handle("/monitor/log", setLevel(h), http.MethodPut)
+	}
+	r.watched(h.Monitor)
+	r.handle("/assets/{name}", asset, http.MethodGet, http.MethodHead)
 	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
 		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}
 	})
 	r.MethodNotAllowedHandler = r.serve(noRoute, r.methodNotAllowed)
 	return r
 }
+
+// quiet are the routes that watchers ask again and again, and whose answers are part of
+// no trace.
+var quiet = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 
 func (r *router) handle(template string, h handler, methods ...string) {
 	r.Handle(template, r.serve(template, h)).Methods(methods...)
@@ -131,7 +161,12 @@ func (r *router) serve(route string, h handler) http.Handler {
 	if streaming[route] {
 		count = promhttp.InstrumentHandlerTimeToWriteHeader
 	}
-	return count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{r.door.guarded(route, h), r.log})
+	counted := count(r.seconds.MustCurryWith(prometheus.Labels{"route": route}), server{r.door.guarded(route, h), r.log},
+		promhttp.WithExemplarFromContext(func(ctx context.Context) prometheus.Labels { return telemetry.Exemplar(ctx) }))
+	if quiet[route] {
+		return counted
+	}
+	return r.tracing.Handler(route, counted)
 }
 
 func now() time.Time { return time.Now().UTC() }

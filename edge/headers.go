@@ -8,7 +8,7 @@ import (
 
 // policy has pages load nothing but what is served beside them, and no other page
 // put them in a frame.
-const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+const policy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 // tlsForAYear has browsers come by TLS alone.
 const tlsForAYear = "max-age=31536000"

@@ -47,6 +47,8 @@ func metrics(h Health) handler {
 		Registry:      h.Registry,
 		ErrorLog:      slog.NewLogLogger(h.Logger.Handler(), slog.LevelError),
 		ErrorHandling: promhttp.ContinueOnError,
+		// The format that has exemplars; a client that does not ask for it gets the other.
+		EnableOpenMetrics: true,
 	})
 	return func(w http.ResponseWriter, r *http.Request) error {
 		gathered.ServeHTTP(w, r)

@@ -44,7 +44,7 @@ func TestAListShowsOrdersAndWhereItGoesOn(t *testing.T) {
 	later := order.Fold(order.Row{}, order.Event{
 		OrderID: running, Type: order.OrderScheduled, ID: "1", Time: began, StartAt: began.Add(time.Hour),
 	})
-	w.holding(isPaused, later, order.Park(paused(standing(isPaused, order.StatusRunning)), isPaused, "a bug"))
+	w.holding(isPaused, later, order.Park(paused(standing(isPaused, order.StatusRunning)), isPaused, "store.order/0/7", "a bug"))
 	w.ask("/query", "").want(t, http.StatusOK, `{"orders":[`+
 		`{"id":"ORD-00001","status":"scheduled","type":"ORDER_SCHEDULED","version":1,`+
 		`"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z","startAt":"2026-01-02T04:04:05Z"},`+
@@ -139,7 +139,7 @@ func TestOrdersThatAnOperatorShouldLookAtAreShownWithSinceWhenAndWhy(t *testing.
 		since, reason string
 	}{
 		{stuck("no funds", "no mail"), "2026-01-02T05:04:05Z", "no mail"},
-		{order.Park(stuck("no funds"), "ORD-00001", "a bug"), "2026-01-02T12:04:05Z", "parked: a bug"},
+		{order.Park(stuck("no funds"), "ORD-00001", "store.order/0/7", "a bug"), "2026-01-02T12:04:05Z", "parked: a bug"},
 		{at(fresh, "ORDER_COMPLETED", "PAYMENT_REQUESTED"), "2026-01-02T03:05:05Z", idle + "waiting for PAYMENT_COMPLETED"},
 		{at(fresh, "PAYMENT_COMPENSATION_REQUESTED"), "2026-01-02T03:05:05Z", idle + "waiting for PAYMENT_COMPENSATED"},
 		{at(fresh, "PAYMENT_FAILED"), "2026-01-02T03:05:05Z", idle + "nothing came after PAYMENT_FAILED"},

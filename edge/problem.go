@@ -34,7 +34,7 @@ func (s server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case http.ErrAbortHandler:
 			panic(p) // net/http's own, to cut the connection
 		}
-		s.log.Error("a handler panicked", slog.String("path", r.URL.Path),
+		s.log.ErrorContext(r.Context(), "a handler panicked", slog.String("path", r.URL.Path),
 			slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		s.write(w, problem{Status: http.StatusInternalServerError})
 	}()
@@ -100,7 +100,7 @@ func (s server) problemOf(r *http.Request, err error) problem {
 	case gone != nil && errors.Is(err, gone):
 		return problem{Status: clientGone}
 	}
-	s.log.Error("a request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+	s.log.ErrorContext(r.Context(), "a request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
 	return problem{Status: http.StatusInternalServerError}
 }
 

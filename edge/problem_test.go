@@ -13,7 +13,8 @@ import (
 
 func TestAPathThatIsUnknownIsAProblem(t *testing.T) {
 	for _, path := range []string{
-		"/", "/commands", "/command/", "/query/", "/command/brew", "/command/" + seedID, "/command/" + seedID + "/brew",
+		"/commands", "/command/", "/query/", "/command/brew", "/command/" + seedID, "/command/" + seedID + "/brew",
+		"/index.html", "/assets", "/assets/", "/assets/../web.go",
 		"/command/" + seedID + "/pause/", "/command/pause/", "/query/" + seedID + "/", "/query/" + seedID + "/nowhere",
 		// Not sent to the clean path, where a client would come with another method.
 		"//command", "/./command", "/query/../command", "*",
@@ -39,6 +40,8 @@ func TestAMethodThatAPathDoesNotHaveIsAProblemThatNamesThoseItHas(t *testing.T) 
 		"/query/stuck":                  read,
 		"/command/cancel":               "POST",
 		"/command/" + seedID + "/skip":  "POST",
+		"/":                             read,
+		"/assets/base.css":              read,
 		"/healthz":                      read,
 		"/readyz":                       read,
 		"/metrics":                      read,

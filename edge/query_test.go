@@ -78,14 +78,14 @@ func TestTheHistoryTellsWhatHappenedWhenAndWhy(t *testing.T) {
 	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
 		`{"id":"ORD-B384F","status":"cancelled","version":9,`+times+entries)
 
-	w.get = has(order.Park(row, seedID, "a bug"))
+	w.get = has(order.Park(row, seedID, "store.order/0/7", "a bug"))
 	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
 		`{"id":"ORD-B384F","status":"cancelled","version":10,`+times+`"parked":"a bug",`+entries)
 }
 
 func TestTheHistoryOfAnOrderWithoutEventsIsEmpty(t *testing.T) {
 	w := newWorld(t)
-	w.get = has(order.Park(order.Row{}, seedID, "a bug"))
+	w.get = has(order.Park(order.Row{}, seedID, "store.order/0/7", "a bug"))
 	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
 		`{"id":"ORD-B384F","status":"unknown","version":1,"createdAt":"0001-01-01T00:00:00Z","updatedAt":"0001-01-01T00:00:00Z",`+
 			`"parked":"a bug","history":[]}`+"\n")

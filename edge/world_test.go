@@ -34,7 +34,11 @@ type world struct {
 	ready []Component
 	feed  feed                                              // what those who follow all are told
 	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
-	guard Guard // set before the handler is made
+	guard Guard                                             // set before the handler is made
+
+	topology func(ctx context.Context) (any, error)
+	stats    func(ctx context.Context) any
+	entry    func(role, key string) (Entry, error)
 
 	registry *prometheus.Registry
 	mu       sync.Mutex
@@ -48,9 +52,15 @@ func newWorld(t *testing.T) *world {
 
 func newGuardedWorld(t *testing.T, g Guard) *world {
 	w := &world{t: t, guard: g, registry: prometheus.NewRegistry()}
+	h := w.health()
+	h.Monitor = Monitor{
+		Stats: func(ctx context.Context) any { return w.stats(ctx) },
+		Entry: func(role, key string) (Entry, error) { return w.entry(role, key) },
+	}
 	w.handler = New(Config{
-		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: w.health(), Log: &w.feed,
-		Sources: func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h, Log: &w.feed,
+		Sources:  func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
+		Topology: func(ctx context.Context) (any, error) { return w.topology(ctx) },
 	})
 	w.handler.(*router).Use(described(t))
 	return w
@@ -62,6 +72,7 @@ func (w *world) health() Health {
 		Registry: w.registry,
 		Logger:   slog.New(slog.NewTextHandler(w, nil)),
 		Guard:    w.guard,
+		Level:    new(slog.LevelVar),
 	}
 }
 

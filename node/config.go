@@ -10,12 +10,14 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"simplecqrs/edge"
 	"simplecqrs/order"
 	"simplecqrs/processors"
 	"simplecqrs/saga"
 	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 	"simplecqrs/views"
 )
 
@@ -52,8 +54,13 @@ type Config struct {
 
 	Registry *prometheus.Registry // nil: a new one
 	Logger   *slog.Logger         // nil: silent
+	LogLevel *slog.LevelVar       // the logger's, to be set while it runs; nil: it is nobody's to set
+	Tracing  trace.TracerProvider // nil: no spans are made
 	Stored   func(order.Row)      // if set, told each row that the read store has acknowledged
 	Updated  func(order.Row)      // if set, told each row that reaches a local table, which is kept for it
+
+	fold   func(order.Row, order.Event) order.Row // nil: order.Fold
+	decide processors.Decide                      // nil: saga.Decide
 }
 
 // AllRoles lists the roles for a definition: the workers are its steps.
@@ -124,6 +131,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = telemetry.Logger(c.Logger)
+	if c.fold == nil {
+		c.fold = order.Fold
+	}
+	if c.decide == nil {
+		c.decide = saga.Decide
 	}
 	return c, nil
 }

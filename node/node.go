@@ -11,15 +11,14 @@ import (
 	"time"
 
 	"github.com/lovoo/goka"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"simplecqrs/codecs"
 	"simplecqrs/edge"
 	"simplecqrs/order"
 	"simplecqrs/processors"
-	"simplecqrs/saga"
 	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 	"simplecqrs/views"
 )
 
@@ -29,6 +28,8 @@ type Node struct {
 	config  Config
 	client  *stream.Client
 	emitter *goka.Emitter
+	redrive *goka.Emitter // of records as they are
+	letters *views.Letters
 	mongo   *views.Mongo
 	table   *views.Table
 	sink    *views.Sink
@@ -52,7 +53,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	client, err := stream.Open(stream.Config{
 		Brokers: c.Brokers, Security: c.Security, DataDir: c.DataDir, MaxRecord: processors.MaxRecord(),
-		Registerer: c.Registry, Logger: c.Logger,
+		Registerer: c.Registry, Logger: c.Logger, Tracing: telemetry.New(c.Tracing), KeyName: string(telemetry.OrderID),
 	})
 	if err != nil {
 		return nil, err
@@ -85,6 +86,9 @@ func (n *Node) check(ctx context.Context) (partitions int32, err error) {
 // open makes what the roles share.
 func (n *Node) open() (err error) {
 	n.emitter, err = n.client.Emitter(codecs.StoreOrder, codecs.Event{})
+	if err == nil {
+		n.redrive, err = n.client.Emitter(codecs.StoreOrder, codecs.Bytes{})
+	}
 	if err != nil || !n.config.needsMongo() {
 		return err
 	}
@@ -97,10 +101,10 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	shells := processors.Config{Partitions: partitions, Figures: processors.NewFigures(c.Registry, c.Definition)}
 	if c.has(processors.RoleAggregate) {
-		n.processor(ctx, processors.Aggregate(shells, order.Fold))
+		n.processor(ctx, processors.Aggregate(shells, c.fold))
 	}
 	if c.has(processors.RoleSaga) {
-		n.processor(ctx, processors.Saga(shells, c.Definition, saga.Decide))
+		n.processor(ctx, processors.Saga(shells, c.Definition, c.decide))
 	}
 	for _, s := range c.Definition.Steps {
 		if p := c.Participants[s.Name]; p != nil && c.has(processors.RoleOf(s.Name)) {
@@ -114,8 +118,12 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 	if c.has(views.RoleSink) {
 		n.runSink(ctx)
 	}
+	if n.mongo != nil {
+		n.running.Go(func() { views.Watch(ctx, n.mongo.Ping, c.Registry, c.Logger) })
+	}
 	if c.has(RoleEdge) {
 		n.tail = n.client.Tail(codecs.StoreOrder, n.message(partitions))
+		n.runLetters(ctx)
 	}
 	n.serve(ctx, partitions)
 	go func() {
@@ -137,31 +145,25 @@ func (n *Node) view(ctx context.Context, v stream.View) {
 }
 
 func (n *Node) runSink(ctx context.Context) {
-	latency := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name:    "simplecqrs_order_seconds",
-		Help:    "From an order's command to its end being in the read store.",
-		Buckets: prometheus.ExponentialBucketsRange(0.005, 60, 20),
-	})
-	n.config.Registry.MustRegister(latency)
-	began := time.Now()
 	n.sink = views.NewSink(n.mongo, n.config.Logger)
-	n.config.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "simplecqrs_sink_pending_orders",
-		Help: "Orders whose rows wait to be written to the read store.",
-	}, func() float64 { return float64(n.sink.Pending()) }))
-	n.sink.Stored = func(r order.Row) {
-		n.mongo.Stored(r)
-		// A row that ended before this process began is a replay: its time says nothing.
-		if r.Meta.Status.Ended() && r.Meta.UpdatedAt.After(began) {
-			latency.Observe(time.Since(r.Meta.CreatedAt).Seconds())
-		}
-		if n.config.Stored != nil {
-			n.config.Stored(r)
-		}
-	}
+	n.sink.Stored, n.sink.Tracing = n.stored, n.tracing(views.RoleSink)
+	n.sink.Figures = views.NewFigures(n.config.Registry, n.sink.Pending)
 	n.running.Go(func() { n.sink.Run(ctx) })
 	n.running.Go(func() { n.mongo.Prepare(ctx, n.config.Logger) })
 	n.view(ctx, views.Feed(ctx, n.sink, n.config.Logger))
+}
+
+// tracing is that of a role which stream does not run.
+func (n *Node) tracing(role string) *telemetry.Tracing {
+	return telemetry.New(n.config.Tracing).With(telemetry.Role.String(role))
+}
+
+// stored tells those who wait for an order that the read store has a newer row of it.
+func (n *Node) stored(r order.Row) {
+	n.mongo.Stored(r)
+	if n.config.Stored != nil {
+		n.config.Stored(r)
+	}
 }
 
 // close lets go of everything. The emitter needs no end of its own, and goka's
@@ -196,7 +198,9 @@ func (n *Node) Wait() error {
 
 // Emit writes an event to the log and returns once it is acknowledged.
 func (n *Node) Emit(ctx context.Context, e order.Event) error {
-	promise, err := n.emitter.EmitWithHeaders(e.OrderID, e, codecs.HeadersOf(e))
+	headers := codecs.HeadersOf(e)
+	telemetry.Into(ctx, headers)
+	promise, err := n.emitter.EmitWithHeaders(e.OrderID, e, headers)
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
@@ -271,12 +275,16 @@ func (n *Node) serve(ctx context.Context, partitions int32) {
 
 // handler is what the node serves: health in any role, the rest in the edge's.
 func (n *Node) handler(partitions int32) http.Handler {
-	h := edge.Health{Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger, Guard: n.config.Guard}
+	h := edge.Health{
+		Ready: n.components, Registry: n.config.Registry, Logger: n.config.Logger, Guard: n.config.Guard,
+		Level: n.config.LogLevel, Tracing: n.tracing(RoleEdge), Monitor: n.monitor(),
+	}
 	if !n.config.has(RoleEdge) {
 		return edge.NewHealth(h)
 	}
 	return edge.New(edge.Config{
 		Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h,
-		Log: events{n.tail}, Sources: n.sources(partitions),
+		Log: events{n.tail}, Sources: n.sources(partitions), Topology: n.topology,
+		Letters: n.letters, Redrive: n.Redrive,
 	})
 }

@@ -144,6 +144,13 @@ func TestTheMetricsTellOfTheOrders(t *testing.T) {
 		`simplecqrs_consumer_lag_records{partition="0",role="saga",topic="store.order"} 0`,
 		`simplecqrs_dead_letters_total{role="saga"} 0`,
 		`simplecqrs_sink_pending_orders 0`,
+		fmt.Sprintf("simplecqrs_command_folded_seconds_count %d", orders),
+		fmt.Sprintf("simplecqrs_command_stored_seconds_count %d", orders),
+		fmt.Sprintf(`simplecqrs_order_outcomes_total{outcome="completed"} %d`, orders),
+		fmt.Sprintf(`simplecqrs_step_seconds_count{outcome="completed",step="PAYMENT"} %d`, orders),
+		`simplecqrs_producer_errors_total{topic="store.order"} 0`,
+		`simplecqrs_sink_write_errors_total 0`,
+		`simplecqrs_read_store_up 1`,
 		`simplecqrs_http_request_seconds_count{code="202",method="post",route="/command"} 5`,
 	} {
 		w.await(want, func() bool {

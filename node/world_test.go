@@ -35,6 +35,7 @@ type world struct {
 	brokers []string
 	mongo   string
 	shop    string // see child
+	bug     bool   // see child
 	kafka   *kgo.Client
 
 	// Nil where they are not ours, to take away and bring back.

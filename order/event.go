@@ -74,6 +74,7 @@ const (
 	OrderPaused          Type = "ORDER_PAUSED"
 	OrderResumed         Type = "ORDER_RESUMED"
 	OrderStuck           Type = "ORDER_STUCK"
+	OrderUnparked        Type = "ORDER_UNPARKED" // decided for again, after ORDER_STUCK said that it was not
 	OrderFinished        Type = "ORDER_FINISHED" // completed, but not by the straight way
 	OrderFailed          Type = "ORDER_FAILED"   // as an end it has a status; else it is the step ORDER's
 	OrderCancelled       Type = "ORDER_CANCELLED"
@@ -83,8 +84,8 @@ const (
 // Answers lists the types that tell of an order as a whole.
 func Answers() []Type {
 	return []Type{
-		OrderScheduled, OrderExpired, OrderPaused, OrderResumed, OrderStuck, OrderFinished, OrderFailed,
-		OrderCancelled, OrderCommandRejected,
+		OrderScheduled, OrderExpired, OrderPaused, OrderResumed, OrderStuck, OrderUnparked, OrderFinished,
+		OrderFailed, OrderCancelled, OrderCommandRejected,
 	}
 }
 

@@ -30,6 +30,10 @@ type Meta struct {
 	// Parked says why the order's events no longer reach the fold: one of them
 	// made it fail, and those behind it must not overtake. Empty: not parked.
 	Parked  string
+	Waiting Waiting // the letters that these events became
+	// Past is the offset behind the latest of the order's records that was discarded; 0 for
+	// none. What lies before it in the log has been seen to, however often it comes.
+	Past    int64
 	History []Entry
 }
 
@@ -204,19 +208,4 @@ func (r Row) completes(step Step, phase Phase) bool {
 		return e.Type == TypeOf(step, Completed) &&
 			(e.Causation == request.ID || e.Causation == "" && e.Attempt == request.Attempt)
 	})
-}
-
-// Park marks the row as waiting for an operator and says why. It is a change
-// like any other: the version rises.
-func Park(r Row, orderID, reason string) Row {
-	if r.Meta.Parked == reason {
-		return r
-	}
-	r.ID = orderID
-	if r.Meta.Status == "" {
-		r.Meta.Status = StatusUnknown
-	}
-	r.Meta.Parked = reason
-	r.Meta.Version++
-	return r
 }

@@ -296,24 +296,26 @@ func TestFoldLeavesItsArgumentAsItWas(t *testing.T) {
 	}
 }
 
+const letter = "store.order/3/17"
+
 func TestPark(t *testing.T) {
 	running := fold(happy()[:2]...)
-	parked := order.Park(running, id, "panic: no such step")
+	parked := order.Park(running, id, letter, "panic: no such step")
 	want := fold(happy()[:2]...)
-	want.Meta.Parked, want.Meta.Version = "panic: no such step", 3
+	want.Meta.Parked, want.Meta.Waiting, want.Meta.Version = "panic: no such step", order.Waiting{letter}, 3
 	if diff := cmp.Diff(want, parked); diff != "" {
 		t.Errorf("a parked row says why, and is newer (-want +got):\n%s", diff)
 	}
 	if running.Meta.Parked != "" || running.Meta.Version != 2 {
 		t.Error("parking changed the row that it was given")
 	}
-	if diff := cmp.Diff(parked, order.Park(parked, id, "panic: no such step")); diff != "" {
+	if diff := cmp.Diff(parked, order.Park(parked, id, letter, "panic: no such step")); diff != "" {
 		t.Errorf("parking it for the same reason again changes it (-once +twice):\n%s", diff)
 	}
-	if again := order.Park(parked, id, "another"); again.Meta.Parked != "another" || again.Meta.Version != 4 {
+	if again := order.Park(parked, id, letter, "another"); again.Meta.Parked != "another" || again.Meta.Version != 4 {
 		t.Errorf("parked for another reason it says %q in version %d", again.Meta.Parked, again.Meta.Version)
 	}
-	ended := order.Park(fold(happy()...), id, "too much")
+	ended := order.Park(fold(happy()...), id, letter, "too much")
 	if ended.Meta.Status != order.StatusCompleted {
 		t.Errorf("parked after its end it is %q", ended.Meta.Status)
 	}
@@ -321,8 +323,8 @@ func TestPark(t *testing.T) {
 
 // The first event of an order can be the one that fails.
 func TestAnOrderCanBeParkedBeforeItsFirstEvent(t *testing.T) {
-	parked := order.Park(order.Row{}, id, "panic")
-	want := order.Row{ID: id, Meta: order.Meta{Version: 1, Status: order.StatusUnknown, Parked: "panic"}}
+	parked := order.Park(order.Row{}, id, letter, "panic")
+	want := order.Row{ID: id, Meta: order.Meta{Version: 1, Status: order.StatusUnknown, Parked: "panic", Waiting: order.Waiting{letter}}}
 	if diff := cmp.Diff(want, parked); diff != "" {
 		t.Errorf("the row (-want +got):\n%s", diff)
 	}
@@ -443,7 +445,7 @@ func TestTheHistoryKeepsEachChangeOfWhatIsShown(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the statuses (-want +got):\n%s", diff)
 	}
-	parked := order.Fold(order.Park(order.Row{}, id, "panic"), event("?", 1))
+	parked := order.Fold(order.Park(order.Row{}, id, letter, "panic"), event("?", 1))
 	if got := parked.Meta.History[0].Status; got != order.StatusUnknown {
 		t.Errorf("the first event of a row that was parked before shows %q", got)
 	}

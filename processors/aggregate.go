@@ -1,7 +1,9 @@
 package processors
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/lovoo/goka"
 
@@ -18,11 +20,11 @@ const RoleAggregate = "aggregate"
 // for those that are no events.
 func Aggregate(c Config, fold func(order.Row, order.Event) order.Row) stream.Processor {
 	c = c.withDefaults()
-	a := aggregate{intake: c.intake(RoleAggregate, true), fold: fold, figures: c.Figures}
+	a := aggregate{intake: c.intake(RoleAggregate, true), fold: fold, figures: c.Figures, now: c.now}
 	return stream.Processor{
 		Role: RoleAggregate,
 		Graph: goka.DefineGroup(GroupView,
-			goka.Input(codecs.StoreOrder, codecs.Bytes{}, a.handle),
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, stream.Traced(a.handle)),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}), // for what lies in the wrong partition
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 			goka.Persist(codecs.Row{}),
@@ -35,36 +37,115 @@ type aggregate struct {
 	intake
 	fold    func(order.Row, order.Event) order.Row
 	figures *Figures
+	now     func() time.Time
 }
 
 func (a aggregate) handle(ctx goka.Context, msg any) {
+	if a.redrives(ctx, msg, a.redriven) {
+		return
+	}
 	e, ok := a.event(ctx, msg)
 	if !ok {
 		return
 	}
-	value := msg.([]byte)
+	l := a.record(ctx, msg.([]byte))
 	row, err := stored[order.Row](ctx)
 	if err != nil {
-		a.letter(ctx, value, err)
+		a.letterOf(l, err).Emit(ctx)
 		return
 	}
-	next, encoded, err := a.next(row, e)
-	if err == nil && row.Meta.Parked != "" && !row.Holds(e.ID) {
-		err = fmt.Errorf("behind an event that could not be folded: %s", row.Meta.Parked)
+	first := isFirst(row.Meta.Waiting, l)
+	switch {
+	case l.Offset < row.Meta.Past && !row.Holds(e.ID) && !row.Meta.Waiting.Holds(l.Place()):
+		ctx.SetValue(row) // it was discarded, and comes again
+	case row.Meta.Parked != "" && !row.Holds(e.ID) && !first:
+		a.park(ctx, l, row, behindFold(row))
+	case a.foldInto(ctx, l, row, e) && first: // it has come again, and what it failed at is mended
+		resolved(codecs.Redrive{Letter: l}, codecs.Redriven, a.now()).Emit(ctx)
 	}
-	if err != nil { // also of the parked event itself, if it comes again: its letter is the same
-		a.letter(ctx, value, err)
-		if row.Meta.Parked == "" {
-			row = order.Park(row, e.OrderID, clip(err.Error()))
-		}
-		ctx.SetValue(row)
-		return
+}
+
+// foldInto folds an event into the row, or has it wait as a letter. It reports whether it
+// is folded.
+func (a aggregate) foldInto(ctx goka.Context, l codecs.Letter, row order.Row, e order.Event) bool {
+	before := row
+	if isFirst(row.Meta.Waiting, l) {
+		before = order.Unpark(row, l.Place())
+	}
+	next, encoded, err := a.next(before, e)
+	if err != nil {
+		l.Tries++
+		a.park(ctx, l, row, err)
+		return false
 	}
 	codecs.RememberRow(encoded, next)
 	ctx.SetValue(encoded)
-	if next.Meta.Version != row.Meta.Version {
-		a.figures.folded(e.Type)
+	if len(next.Meta.History) != len(row.Meta.History) {
+		a.figures.folded(stream.TraceOf(context.Background(), ctx), row, next, e)
 	}
+	return true
+}
+
+// park has a letter wait. If it is the first, the error is why the order is parked.
+func (a aggregate) park(ctx goka.Context, l codecs.Letter, row order.Row, err error) {
+	row = order.Park(row, l.Key, l.Place(), why(row.Meta.Parked, row.Meta.Waiting, l, err))
+	l.Parked = row.Meta.Waiting.Holds(l.Place())
+	a.untried(l, err).Emit(ctx)
+	ctx.SetValue(row)
+}
+
+func behindFold(row order.Row) error {
+	return behind("folded", row.Meta.Parked, row.Meta.Waiting)
+}
+
+// redriven folds the event of a letter in its turn.
+func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
+	switch {
+	case r.Discard && (r.Role != RoleAggregate || !r.Parked):
+		resolved(r, codecs.Discarded, a.now()).Emit(ctx) // nothing waits for it here
+		return
+	case !r.Parked:
+		a.sendOn(ctx, r)
+		return
+	}
+	row, err := stored[order.Row](ctx)
+	if err != nil {
+		a.stays(ctx, a.letterOf(r.Letter, err), r)
+		return
+	}
+	e, unreadable := codecs.Read(r.Key, r.Value, r.Headers, r.Written)
+	switch {
+	case !row.Meta.Waiting.Holds(r.Place()): // seen to before; the first time may have died before that was said
+		ctx.SetValue(row)
+		as := codecs.Discarded
+		if unreadable == nil && row.Holds(e.ID) {
+			as = codecs.Redriven
+		}
+		resolved(r, as, a.now()).Emit(ctx)
+	case row.Meta.Waiting.First() != r.Place():
+		a.stays(ctx, a.untried(r.Letter, behindFold(row)), r)
+		ctx.SetValue(row)
+	case r.Discard:
+		ctx.SetValue(order.Discard(row, r.Place(), past(r)))
+		resolved(r, codecs.Discarded, a.now()).Emit(ctx)
+	case unreadable != nil:
+		r.Tries++
+		a.park(ctx, r.Letter, row, unreadable)
+	case a.foldInto(ctx, r.Letter, row, e):
+		resolved(r, codecs.Redriven, a.now()).Emit(ctx)
+	}
+}
+
+// sendOn writes the record of a letter for which nobody waits to the log, if all roles can
+// read it by now, none of whom but this one has heard of it.
+func (a aggregate) sendOn(ctx goka.Context, r codecs.Redrive) {
+	if _, err := codecs.Read(r.Key, r.Value, r.Headers, r.Written); err != nil {
+		a.letterOf(r.Letter, err).Emit(ctx)
+		return
+	}
+	h := goka.Headers(r.Headers).Merged(goka.Headers{codecs.HeaderMoved: []byte(r.Place())})
+	ctx.Emit(codecs.StoreOrder, r.Key, r.Value, goka.WithCtxEmitHeaders(h))
+	resolved(r, codecs.Redriven, a.now()).Emit(ctx)
 }
 
 // next folds the event and encodes the row; an error parks the order.
@@ -74,7 +155,7 @@ func (a aggregate) next(row order.Row, e order.Event) (order.Row, codecs.Encoded
 		return row, nil, err
 	}
 	encoded, err := codecs.Row{}.Encode(next)
-	if err == nil && len(encoded) > maxRowValue {
+	if err == nil && len(encoded) > room(maxRowValue, next.Meta.Waiting) {
 		err = fmt.Errorf("the row would have more than %d bytes", maxRowValue)
 	}
 	return next, encoded, err

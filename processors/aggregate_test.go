@@ -140,5 +140,8 @@ func TestEachEventIsCountedOnceAndTypesOfStrangersTogether(t *testing.T) {
 		"simplecqrs_events_total ORDER_PAUSE_REQUESTED": 1, "simplecqrs_events_total ORDER_STUCK": 1,
 		"simplecqrs_events_total other":           3,
 		"simplecqrs_dead_letters_total aggregate": 1,
+		"simplecqrs_step_seconds completed ORDER": 1, "simplecqrs_step_seconds completed PAYMENT": 1,
+		"simplecqrs_step_seconds completed MAIL":    1,
+		"simplecqrs_order_outcomes_total completed": 1,
 	}, figures(t, reg))
 }

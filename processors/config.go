@@ -4,9 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"simplecqrs/order"
 	"simplecqrs/saga"
 )
 
@@ -39,44 +37,4 @@ func (c Config) intake(role string, judge bool) intake {
 		role: role, partitions: int(c.Partitions), judge: judge,
 		letters: c.Figures.letters.WithLabelValues(role),
 	}
-}
-
-// Figures count what the shells do. One serves all shells of a process.
-type Figures struct {
-	events  *prometheus.CounterVec
-	letters *prometheus.CounterVec
-	types   map[order.Type]bool // those that get a figure of their own
-}
-
-// NewFigures registers the figures. Events of types that the definition does not
-// lead to are counted together, lest a foreign producer make up series.
-func NewFigures(reg prometheus.Registerer, d saga.Definition) *Figures {
-	f := &Figures{types: map[order.Type]bool{}}
-	for _, s := range d.Names() {
-		for _, p := range order.Phases() {
-			f.types[order.TypeOf(s, p)] = true
-		}
-	}
-	for _, c := range order.Commands() {
-		f.types[c.Type()] = true
-	}
-	for _, t := range order.Answers() {
-		f.types[t] = true
-	}
-	f.events = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "simplecqrs_events_total",
-		Help: "Events folded into rows, by type; duplicates are not counted.",
-	}, []string{"type"})
-	f.letters = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "simplecqrs_dead_letters_total",
-		Help: "Records that a role could not handle and wrote to deadletter.order; one that comes again is counted again.",
-	}, []string{"role"})
-	return f
-}
-
-func (f *Figures) folded(t order.Type) {
-	if !f.types[t] {
-		t = "other"
-	}
-	f.events.WithLabelValues(string(t)).Inc()
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"simplecqrs/order"
+	"simplecqrs/telemetry"
 )
 
 // HTTPConfig says which service does a step's work.
@@ -135,6 +136,7 @@ func (h *HTTP) post(ctx context.Context, to, key string, c call) (output order.J
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "simplecqrs")
+	telemetry.Pass(request)
 	request.Header.Set("Idempotency-Key", strconv.Quote(key)) // a structured field's string
 	if h.config.Bearer != "" {
 		request.Header.Set("Authorization", "Bearer "+h.config.Bearer)

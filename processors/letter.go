@@ -15,19 +15,27 @@ import (
 
 // letter writes the record to deadletter.order.
 func (in intake) letter(ctx goka.Context, value []byte, err error) {
-	in.letterOf(letterFor(ctx, value), err).Emit(ctx)
+	in.letterOf(in.record(ctx, value), err).Emit(ctx)
 }
 
-// letterFor is a record with its place, as a letter that has yet to say what is wrong.
-func letterFor(ctx goka.Context, value []byte) codecs.Letter {
+// record is a record with its place, as a letter that has yet to say what is wrong.
+func (in intake) record(ctx goka.Context, value []byte) codecs.Letter {
 	return codecs.Letter{
-		Topic: string(ctx.Topic()), Partition: ctx.Partition(), Offset: ctx.Offset(), Written: ctx.Timestamp(),
-		Key: ctx.Key(), Value: value, Headers: ctx.Headers(),
+		Role: in.role, Topic: string(ctx.Topic()), Partition: ctx.Partition(), Offset: ctx.Offset(),
+		Written: ctx.Timestamp(), Key: ctx.Key(), Value: value, Headers: ctx.Headers(),
 	}
 }
 
+// letterOf is the letter of a record that the role has tried to handle once more than the
+// letter says.
 func (in intake) letterOf(l codecs.Letter, err error) stream.Emission {
-	l.Role, l.Reason = in.role, reasonOf(err)
+	l.Tries++
+	return in.untried(l, err)
+}
+
+// untried is the letter of a record that the role has not tried to handle this time.
+func (in intake) untried(l codecs.Letter, err error) stream.Emission {
+	l.Reason = reasonOf(err)
 	l = fitting(l)
 	in.letters.Inc()
 	return stream.Emission{

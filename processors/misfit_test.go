@@ -76,7 +76,7 @@ func TestWhatIsNoEventBecomesALetterAndHurtsNobody(t *testing.T) {
 				t.Errorf("it is stored: %s", d.stored[0])
 			}
 			want := codecs.Letter{
-				Role: RoleAggregate, Reason: l.Reason, Topic: codecs.StoreOrder, Offset: 1, Written: noon,
+				Role: RoleAggregate, Tries: 1, Reason: l.Reason, Topic: codecs.StoreOrder, Offset: 1, Written: noon,
 				Key: m.record.key, Value: m.record.value, Headers: m.record.headers,
 			}
 			if want.Headers == nil {

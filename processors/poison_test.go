@@ -71,7 +71,7 @@ func TestPoisonStopsNoPartition(t *testing.T) {
 	for _, one := range want {
 		r := one.record
 		wanted := codecs.Letter{
-			Role: RoleAggregate, Topic: codecs.StoreOrder, Partition: r.Partition, Offset: r.Offset,
+			Role: RoleAggregate, Tries: 1, Topic: codecs.StoreOrder, Partition: r.Partition, Offset: r.Offset,
 			Written: r.Timestamp.UTC(), Key: string(r.Key), Value: r.Value, Headers: headersOf(r),
 		}
 		l, found := letters[wanted.ID()]

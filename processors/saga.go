@@ -25,10 +25,10 @@ func Saga(c Config, d saga.Definition, decide Decide) stream.Processor {
 	return stream.Processor{
 		Role: RoleSaga,
 		Graph: goka.DefineGroup(groupSaga,
-			goka.Input(codecs.StoreOrder, codecs.Bytes{}, s.handle),
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, stream.Traced(s.handle)),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}),
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
-			goka.Loop(codecs.Bytes{}, s.timer),
+			goka.Loop(codecs.Bytes{}, stream.Traced(s.timer)),
 			goka.Persist(codecs.State{}),
 		),
 		Version: codecs.RevisionOf,
@@ -57,88 +57,241 @@ func timerRecord(_ string, arming int64) []byte {
 func (orchestrator) wants(t order.Type) bool { return saga.Hears(t) }
 
 func (s orchestrator) filter(r stream.Record) bool {
-	return !codecs.SaidBySaga(r.Header) && filter(s.wants)(r)
+	return !codecs.SaidBySaga(r.Header) && s.intake.filter(s.wants)(r)
 }
 
 // handle hears an event.
 func (s orchestrator) handle(ctx goka.Context, msg any) {
+	if s.redrives(ctx, msg, s.redriven) {
+		return
+	}
 	e, ok := s.event(ctx, msg)
 	if !ok {
 		return
 	}
 	if in, ok := saga.InputOf(e, s.definition, s.config.now()); ok {
-		s.hear(ctx, msg.([]byte), in)
+		s.hear(ctx, s.record(ctx, msg.([]byte)), in)
 	}
 }
 
 // timer hears that a deadline has passed.
 func (s orchestrator) timer(ctx goka.Context, msg any) {
 	value, _ := msg.([]byte) // nil for a tombstone
+	in, err := s.passed(ctx.Key(), value)
+	switch {
+	case err != nil:
+		s.letter(ctx, value, err)
+	case stream.Partition(ctx.Key(), s.partitions) == ctx.Partition(): // else not from the saga: its own lie where they belong
+		s.hear(ctx, s.record(ctx, value), in)
+	}
+}
+
+// passed reads a timer's record.
+func (s orchestrator) passed(key string, value []byte) (saga.Input, error) {
 	decoded, err := codecs.Timer{}.Decode(value)
 	if err != nil {
 		panic(err) // a codec gives Malformed instead
 	}
 	switch t := decoded.(type) {
 	case codecs.Malformed:
-		s.letter(ctx, value, t.Err)
+		return nil, t.Err
 	case int64:
-		if stream.Partition(ctx.Key(), s.partitions) != ctx.Partition() {
-			return // not from the saga: its own lie where they belong
-		}
-		s.hear(ctx, value, saga.DeadlinePassed{
-			Heard:  saga.Heard{OrderID: ctx.Key(), ID: saga.TimerID(ctx.Key(), t), At: s.config.now()},
+		return saga.DeadlinePassed{
+			Heard:  saga.Heard{OrderID: key, ID: saga.TimerID(key, t), At: s.config.now()},
 			Arming: t,
-		})
+		}, nil
 	}
+	panic(fmt.Sprintf("processors: a timer is %T", decoded)) // a bug: the codec gives no other
 }
 
 // hear decides on an input, stores the state and emits what is owed.
-func (s orchestrator) hear(ctx goka.Context, value []byte, in saga.Input) {
+func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 	state, err := stored[saga.State](ctx)
 	if err != nil {
-		s.letter(ctx, value, err)
+		s.letterOf(l, err).Emit(ctx)
 		return
 	}
-	if _, timed := in.(saga.DeadlinePassed); timed && state.Parked != "" {
-		return // it fires again once the order is decided for again
-	}
-	decision, err := s.next(state, in)
-	if err == nil && state.Parked != "" {
-		err = fmt.Errorf("behind an event that could not be decided on: %s", state.Parked)
-	}
-	if err != nil { // also of the parked event itself, if it comes again: its letter is the same
-		s.letter(ctx, value, err)
-		if state.Parked == "" {
-			state.OrderID, state.Parked = ctx.Key(), clip(err.Error())
-			state.Revision++
-		}
+	_, timed := in.(saga.DeadlinePassed)
+	first := isFirst(state.Waiting, l)
+	switch {
+	case !first && comesAgain(l, state):
 		ctx.SetValue(state)
-		s.tellParked(ctx, state)
-		return
+		s.oweAgain(ctx, state, in)
+	case state.Parked == "" || first:
+		if s.decideOn(ctx, l, state, in) && first { // it has come again, and what it failed at is mended
+			resolved(codecs.Redrive{Letter: l}, codecs.Redriven, s.config.now()).Emit(ctx)
+		}
+	case timed: // it fires again once the order is decided for again
+	default:
+		s.park(ctx, l, state, behindDecision(state))
+	}
+}
+
+// comesAgain reports whether a record lies before one of which the state says that it has
+// been heard, and does not itself wait.
+func comesAgain(l codecs.Letter, state saga.State) bool {
+	if l.Topic != codecs.StoreOrder || state.Past == 0 && state.Parked == "" || state.Waiting.Holds(l.Place()) {
+		return false
+	}
+	first, ok := codecs.LetterNamed(l.Role + "/" + state.Waiting.First())
+	return l.Offset < state.Past ||
+		ok && first.Topic == l.Topic && first.Partition == l.Partition && l.Offset < first.Offset
+}
+
+// decideOn decides on an input, or has it wait as a letter. It reports whether it is
+// decided on.
+func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.State, in saga.Input) bool {
+	before, unparks := state, false
+	if isFirst(state.Waiting, l) {
+		before = state.Unpark(l.Place())
+		unparks = before.Parked == ""
+	}
+	decision, err := s.next(before, in, func(next saga.State) saga.State {
+		if unparks {
+			next.OrderID = l.Key
+			next = next.TellUnparked(unparking(l))
+		}
+		return next
+	})
+	if err != nil {
+		l.Tries++
+		s.park(ctx, l, state, err)
+		return false
 	}
 	if decision.state.Revision == 0 {
-		return // it says nothing of an order that is there
+		return true // it says nothing of an order that is there
 	}
 	if !decision.state.Status.Ended() { // little is heard of one that has
 		codecs.RememberState(decision.encoded, decision.state)
 	}
 	ctx.SetValue(decision.encoded)
+	if unparks {
+		s.emit(ctx, decision.state.Owed(unparking(l), s.config.now()))
+	}
 	for _, owed := range decision.owed {
 		owed.Emit(ctx)
+	}
+	if decision.state.Parked != "" && len(decision.owed) > 0 {
+		s.tellParked(ctx, decision.state) // which what was just said does not
+	}
+	return true
+}
+
+// unparking names the redriving or discarding of a letter, as a cause.
+func unparking(l codecs.Letter) string { return l.Key + "/redriven/" + l.Place() }
+
+// park has a letter wait. If it is the first, the error is why the order is parked.
+func (s orchestrator) park(ctx goka.Context, l codecs.Letter, state saga.State, err error) {
+	state = state.Park(l.Key, l.Place(), why(state.Parked, state.Waiting, l, err))
+	l.Parked = state.Waiting.Holds(l.Place())
+	s.untried(l, err).Emit(ctx)
+	ctx.SetValue(state)
+	s.tellParked(ctx, state)
+}
+
+func behindDecision(state saga.State) error {
+	return behind("decided on", state.Parked, state.Waiting)
+}
+
+// redriven decides on the event of a letter in its turn. One that nobody waits for has
+// it now, or at the end.
+func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
+	state, err := stored[saga.State](ctx)
+	in, unreadable := s.inputOf(r)
+	switch place := r.Place(); {
+	case r.Discard && !r.Parked && !state.Waiting.Holds(place):
+		resolved(r, codecs.Discarded, s.config.now()).Emit(ctx) // nothing waits for it
+	case err != nil:
+		s.stays(ctx, s.letterOf(r.Letter, err), r)
+	case unreadable != nil && !r.Parked: // anyone can write such
+		s.letterOf(r.Letter, unreadable).Emit(ctx)
+	case r.Parked && !state.Waiting.Holds(place): // seen to before
+		s.again(ctx, r, state, in)
+	case r.Discard && state.Waiting.First() != place: // it stays as it is
+	case state.Parked != "" && state.Waiting.First() != place:
+		s.park(ctx, r.Letter, state, behindDecision(state))
+	case r.Discard:
+		s.discard(ctx, r, state)
+	case unreadable != nil:
+		r.Tries++
+		s.park(ctx, r.Letter, state, unreadable)
+	case s.decideOn(ctx, r.Letter, state, in):
+		resolved(r, codecs.Redriven, s.config.now()).Emit(ctx)
+	}
+}
+
+// inputOf reads what a letter's record is to the saga.
+func (s orchestrator) inputOf(r codecs.Redrive) (saga.Input, error) {
+	if r.Topic == codecs.SagaTimers {
+		return s.passed(r.Key, r.Value)
+	}
+	e, err := codecs.Read(r.Key, r.Value, r.Headers, r.Written)
+	if err != nil {
+		return nil, err
+	}
+	in, ok := saga.InputOf(e, s.definition, s.config.now())
+	if !ok {
+		return nil, fmt.Errorf("%s is nothing that the saga listens to", e.Type)
+	}
+	return in, nil
+}
+
+// discard goes past the first letter.
+func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.State) {
+	state = state.Discard(r.Place(), past(r))
+	if state.Parked == "" {
+		state = state.TellUnparked(unparking(r.Letter))
+	}
+	ctx.SetValue(state)
+	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
+	resolved(r, codecs.Discarded, s.config.now()).Emit(ctx)
+}
+
+// again is for a letter that is seen to: what was owed for that may have died before it
+// was said. An input that was decided on moves nothing more; one that would was discarded.
+func (s orchestrator) again(ctx goka.Context, r codecs.Redrive, state saga.State, in saga.Input) {
+	ctx.SetValue(state)
+	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
+	as := codecs.Discarded
+	if in != nil && !r.Discard && s.oweAgain(ctx, state, in) {
+		as = codecs.Redriven
+	}
+	resolved(r, as, s.config.now()).Emit(ctx)
+}
+
+// oweAgain emits what is owed for an input that was decided on, and reports whether it was.
+func (s orchestrator) oweAgain(ctx goka.Context, state saga.State, in saga.Input) bool {
+	d, err := s.next(state, in, nil)
+	if err != nil || d.state.Revision != state.Revision {
+		return false
+	}
+	for _, owed := range d.owed {
+		owed.Emit(ctx)
+	}
+	return true
+}
+
+func (s orchestrator) emit(ctx goka.Context, effects []saga.Effect) {
+	for _, effect := range effects {
+		said, err := emissionOf(effect.Event(RoleSaga))
+		if err != nil {
+			panic(err) // there is nothing in it that could not be encoded
+		}
+		said.Emit(ctx)
 	}
 }
 
 // tellParked has the order's row say that it waits for an operator. It is said again with
-// each letter, under the same id.
+// each letter, under the same id for as long as the same one is the first.
 func (s orchestrator) tellParked(ctx goka.Context, state saga.State) {
-	parked, err := emissionOf(saga.Tell{
-		OrderID: ctx.Key(), Type: order.OrderStuck, Cause: ctx.Key() + "/parked", Status: order.StatusStuck,
-		Reason: "no longer decided for: " + state.Parked, At: s.config.now(),
-	}.Event(RoleSaga))
-	if err != nil {
-		panic(err) // there is nothing in it that could not be encoded
+	cause := ctx.Key() + "/parked"
+	if first := state.Waiting.First(); first != "" {
+		cause += "/" + first
 	}
-	parked.Emit(ctx)
+	s.emit(ctx, []saga.Effect{saga.Tell{
+		OrderID: ctx.Key(), Type: order.OrderStuck, Cause: cause, Status: order.StatusStuck,
+		Reason: "no longer decided for: " + state.Parked, At: s.config.now(),
+	}})
 }
 
 type decision struct {
@@ -147,8 +300,9 @@ type decision struct {
 	owed    []stream.Emission
 }
 
-// next decides and encodes what follows; an error parks the order.
-func (s orchestrator) next(state saga.State, in saga.Input) (d decision, err error) {
+// next decides and encodes what follows, once that is finished if there is more to be
+// done about the state; an error parks the order.
+func (s orchestrator) next(state saga.State, in saga.Input, finish func(saga.State) saga.State) (d decision, err error) {
 	events, err := guarded(func() (events []order.Event) {
 		var effects []saga.Effect
 		d.state, effects = s.decide(state, in)
@@ -166,8 +320,11 @@ func (s orchestrator) next(state saga.State, in saga.Input) (d decision, err err
 			return d, err
 		}
 	}
+	if finish != nil {
+		d.state = finish(d.state)
+	}
 	d.encoded, err = codecs.State{}.Encode(d.state)
-	if err == nil && len(d.encoded) > maxStateValue {
+	if err == nil && len(d.encoded) > room(maxStateValue, d.state.Waiting) {
 		err = fmt.Errorf("the state would have more than %d bytes", maxStateValue)
 	}
 	return d, err

@@ -230,7 +230,7 @@ func TestATimerThatCannotBeReadIsALetter(t *testing.T) {
 			}
 			l.Reason = ""
 			differ(t, "the letter", codecs.Letter{
-				Role: RoleSaga, Topic: codecs.SagaTimers, Written: noon, Key: known, Value: value, Headers: codecs.Headers{},
+				Role: RoleSaga, Tries: 1, Topic: codecs.SagaTimers, Written: noon, Key: known, Value: value, Headers: codecs.Headers{},
 			}, l)
 			if s.hear(completion(known, order.Detail)).event(t).Type != "PAYMENT_REQUESTED" {
 				t.Error("the order does not go on")

@@ -67,6 +67,18 @@ func start(t *testing.T, p stream.Processor) *shell {
 	return s
 }
 
+// crash gives the shell after one: its table is kept, and the log read from its beginning.
+func (s *shell) crash(p stream.Processor) *shell {
+	s.t.Helper()
+	next := start(s.t, p)
+	for _, id := range []string{known, other} {
+		if value := s.tester.TableValue(s.table, id); value != nil {
+			next.tester.SetTableValue(s.table, id, value)
+		}
+	}
+	return next
+}
+
 // record is one of store.order.
 type record struct {
 	key     string
@@ -86,9 +98,10 @@ func recordOf(e order.Event) record {
 
 // did is what a shell did about a record.
 type did struct {
-	emitted []order.Event
-	letters []codecs.Letter
-	stored  [][]byte
+	emitted  []order.Event
+	letters  []codecs.Letter
+	resolved []codecs.Letter // of those that it says are
+	stored   [][]byte
 }
 
 func (s *shell) hear(e order.Event) did {
@@ -129,7 +142,11 @@ func (s *shell) outcome() (d did) {
 		}
 		l, err := codecs.LetterOf(key, value, headers)
 		check(s.t, err)
-		d.letters = append(d.letters, l)
+		if l.Resolved == "" {
+			d.letters = append(d.letters, l)
+		} else {
+			d.resolved = append(d.resolved, l)
+		}
 	}
 	for s.changes != nil {
 		_, value, more := s.changes.NextRaw()
@@ -172,8 +189,8 @@ func (d did) event(t *testing.T) order.Event {
 // nothing holds what the shell did to nothing at all.
 func (d did) nothing(t *testing.T) {
 	t.Helper()
-	if len(d.letters)+len(d.emitted)+len(d.stored) > 0 {
-		t.Errorf("letters %v, events %v, stored %q, want nothing", d.letters, d.emitted, d.stored)
+	if len(d.letters)+len(d.resolved)+len(d.emitted)+len(d.stored) > 0 {
+		t.Errorf("letters %v, resolved %v, events %v, stored %q, want nothing", d.letters, d.resolved, d.emitted, d.stored)
 	}
 }
 
@@ -241,7 +258,13 @@ func figures(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	all := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			all[f.GetName()+" "+m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			if value := m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount()); value > 0 {
+				all[name] = value
+			}
 		}
 	}
 	return all

@@ -80,11 +80,11 @@ func Worker(c Config, s saga.Step, p Participant) stream.Processor {
 	return stream.Processor{
 		Role: w.role,
 		Graph: goka.DefineGroup(goka.Group(w.role),
-			goka.Input(codecs.StoreOrder, codecs.Bytes{}, w.handle),
+			goka.Input(codecs.StoreOrder, codecs.Bytes{}, stream.Traced(w.handle)),
 			goka.Output(codecs.StoreOrder, codecs.Bytes{}),
 			goka.Output(codecs.DeadletterOrder, codecs.Bytes{}),
 		),
-		Filter: filter(w.wants),
+		Filter: w.filter(w.wants),
 		Lanes:  lanes,
 	}
 }
@@ -102,27 +102,59 @@ type worker struct {
 func (w worker) wants(t order.Type) bool { return t == w.request || t == w.undo }
 
 func (w worker) handle(ctx goka.Context, msg any) {
+	if w.redrives(ctx, msg, w.redriven) {
+		return
+	}
 	e, ok := w.event(ctx, msg)
 	if !ok || !w.wants(e.Type) {
 		return
 	}
-	record := letterFor(ctx, msg.([]byte)) // of the context nothing may be asked later
+	record := w.record(ctx, msg.([]byte)) // of the context nothing may be asked later
 	stream.Later(ctx, func(ctx context.Context) []stream.Emission {
-		deadline := w.deadline(e)
-		if !w.config.now().Before(deadline) {
+		if !w.config.now().Before(w.deadline(e)) {
 			return nil // the saga has given it up, or is about to
 		}
-		if w.waits {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, deadline)
-			defer cancel()
-		}
-		answer, err := w.answer(ctx, e)
-		if err != nil {
-			answer = w.letterOf(record, err)
-		}
-		return []stream.Emission{answer}
+		return []stream.Emission{w.work(ctx, record, e)}
 	})
+}
+
+var errLate = errors.New("the request's deadline has passed, and the saga has given this attempt up: it can only be discarded")
+
+// redriven works on a request once more, if there is still time.
+func (w worker) redriven(ctx goka.Context, r codecs.Redrive) {
+	e, err := codecs.Read(r.Key, r.Value, r.Headers, r.Written)
+	if err == nil && !w.wants(e.Type) {
+		err = fmt.Errorf("%s is no request that this role hears", e.Type)
+	}
+	if err != nil {
+		w.untried(r.Letter, err).Emit(ctx)
+		return
+	}
+	at := w.config.now()
+	stream.Later(ctx, func(ctx context.Context) []stream.Emission {
+		if !w.config.now().Before(w.deadline(e)) {
+			return []stream.Emission{w.untried(r.Letter, errLate)}
+		}
+		answer := w.work(ctx, r.Letter, e)
+		if answer.Topic == codecs.DeadletterOrder {
+			return []stream.Emission{answer}
+		}
+		return []stream.Emission{answer, resolved(r, codecs.Redriven, at)}
+	})
+}
+
+// work gives the answer to a request, or the letter that it becomes.
+func (w worker) work(ctx context.Context, record codecs.Letter, e order.Event) stream.Emission {
+	if w.waits {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, w.deadline(e))
+		defer cancel()
+	}
+	answer, err := w.answer(ctx, e)
+	if err != nil {
+		return w.letterOf(record, err)
+	}
+	return answer
 }
 
 // deadline is when a request is no longer to be begun on. One that names none, from a

@@ -150,7 +150,7 @@ func TestAParticipantsPanicIsALetter(t *testing.T) {
 			}
 			l.Reason = ""
 			differ(t, "the letter", codecs.Letter{
-				Role: "payment", Topic: codecs.StoreOrder, Written: noon,
+				Role: "payment", Tries: 1, Topic: codecs.StoreOrder, Written: noon,
 				Key: known, Value: poison.value, Headers: poison.headers,
 			}, l)
 			s.hear(request(other, order.Payment)).event(t)

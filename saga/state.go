@@ -32,8 +32,11 @@ type State struct {
 	Arming int64
 
 	Words []Word
-	// Parked says why the saga no longer decides for this order; see order.Meta.
-	Parked string
+	// Parked says why the saga no longer decides for this order, Waiting for what, and Past
+	// what of that is discarded; see order.Meta.
+	Parked  string
+	Waiting order.Waiting
+	Past    int64
 }
 
 // Effectiveness says what is known of a step's effect on the world.

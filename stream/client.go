@@ -49,6 +49,9 @@ func Open(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream: registering the metrics: %w", err)
 	}
+	for topic := range c.MaxRecord {
+		f.refused.WithLabelValues(topic)
+	}
 	kafka, err := newProducerClient(c)
 	if err != nil {
 		return nil, err
@@ -128,8 +131,10 @@ func (c *Client) WaitRunning(ctx context.Context) error {
 	}
 }
 
-func (c *Client) newRole(name string) *role {
+func (c *Client) newRole(name, kind string, keepsTable bool) *role {
 	r := newRole(name, c.figures)
+	c.figures.restarts.WithLabelValues(name) // 0, lest the first goes unseen
+	r.activity.kind, r.activity.kept = kind, keepsTable
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roles = append(c.roles, r)
@@ -142,7 +147,9 @@ func (c *Client) newRole(name string) *role {
 // and once only.
 func (c *Client) Emitter(topic goka.Stream, codec goka.Codec) (*goka.Emitter, error) {
 	return goka.NewEmitter(c.config.Brokers, topic, codec,
-		goka.WithEmitterProducerBuilder(producer{c.kafka.TryProduce, context.Background()}.builder),
+		goka.WithEmitterProducerBuilder(producer{
+			produce: c.kafka.TryProduce, until: context.Background(), tracer: c.emitting(), refused: c.figures.refused,
+		}.builder),
 		goka.WithEmitterHasher(newHasher),
 	)
 }
@@ -168,7 +175,7 @@ type Processor struct {
 // what it had begun. What the brokers do not acknowledge within 10 s of the end is
 // given up, and its cause comes again in the next run.
 func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
-	r := c.newRole(p.Role)
+	r := c.newRole(p.Role, "processor", p.Graph.GroupTable() != nil)
 	return func(ctx context.Context) {
 		c.supervise(ctx, r, func(ctx context.Context) error {
 			kafka, err := newProducerClient(c.config)
@@ -180,13 +187,16 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 				return err
 			}
 			if t := p.Graph.GroupTable(); t != nil {
-				if err := c.bind(ctx, p.Role, t.Topic(), 0); err != nil {
+				if err := c.bind(ctx, r, t.Topic(), 0); err != nil {
 					return err
 				}
 			}
 			until, cancel := outlasting(ctx, c.drain)
 			defer cancel()
-			writes := producer{kafka.Produce, until}
+			writes := producer{
+				produce: kafka.Produce, until: until,
+				tracer: c.tracer(p.Role, string(p.Graph.Group())), refused: c.figures.refused,
+			}
 			timers, err := c.timers(r, p, writes)
 			if err != nil {
 				return err
@@ -198,6 +208,7 @@ func (c *Client) Prepare(p Processor) (run func(ctx context.Context)) {
 			if err != nil {
 				return err
 			}
+			defer r.activity.run(running{processor: processor})()
 			return processor.Run(ctx)
 		})
 	}
@@ -230,7 +241,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer, timers 
 		goka.WithHasher(newHasher),
 		goka.WithProducerBuilder(writes.builder),
 		goka.WithStorageBuilder(ownedBuilder(timers.builder(c.tables, r.name, p.Graph), p.Version, rewrite)),
-		goka.WithContextWrapper(failForGood(lanes)),
+		goka.WithContextWrapper(failForGood(lanes, writes.tracer)),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
 		goka.WithConsumerSaramaBuilder(c.consumers(long)),
@@ -262,7 +273,7 @@ func (c *Client) topicManagers(look time.Duration) goka.TopicManagerBuilder {
 }
 
 // bind holds the role's local copy to the topic as it is now.
-func (c *Client) bind(ctx context.Context, role, topic string, layout byte) error {
+func (c *Client) bind(ctx context.Context, r *role, topic string, layout byte) error {
 	details, err := c.describe(ctx, []string{topic})
 	if err != nil {
 		return err
@@ -271,11 +282,12 @@ func (c *Client) bind(ctx context.Context, role, topic string, layout byte) erro
 	if !exists {
 		return &Mismatch{topic, "the topic", "missing", "present"}
 	}
+	r.activity.bind(topic, len(d.Partitions))
 	id := d.ID[:]
 	if layout > 0 {
 		id = append(bytes.Clone(id), layout)
 	}
-	return c.tables.bind(role, topic, id)
+	return c.tables.bind(r.name, topic, id)
 }
 
 // gokaLogger passes goka's messages on, which are of use in debugging only: what

@@ -8,6 +8,8 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/lovoo/goka"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"simplecqrs/telemetry"
 )
 
 // Config says which brokers to talk to, and how.
@@ -20,7 +22,11 @@ type Config struct {
 	DataDir string
 	// MaxRecord bounds the records of a topic, in bytes with key and headers, by
 	// what the topic allows. A topic without a bound has 1 MB, the broker's default.
-	MaxRecord  map[string]int32
+	MaxRecord map[string]int32
+	// KeyName is what a record's key is called in traces, as an attribute's name; empty: it is
+	// the message's key alone.
+	KeyName    string
+	Tracing    *telemetry.Tracing    // nil: no spans are made
 	Registerer prometheus.Registerer // nil: the figures are kept to ourselves
 	Logger     *slog.Logger          // nil: silent
 }

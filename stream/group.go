@@ -84,6 +84,7 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.session = newSession(s, h.group.role)
 	h.session.lanes = h.group.lanes
 	h.group.timers.assigned(h.session)
+	h.group.role.activity.generation(h.session)
 	h.err = h.ConsumerGroupHandler.Setup(h.session)
 	if h.err == nil && s.Context().Err() == nil { // goka gives none when it was cut short
 		h.group.role.joined()
@@ -102,6 +103,7 @@ func (h *handler) trouble() error {
 func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
 	err := h.ConsumerGroupHandler.Cleanup(h.session)
 	h.session.close()
+	h.group.role.activity.generation(nil)
 	h.err = errors.Join(h.err, err)
 	return err
 }
@@ -123,6 +125,7 @@ func (h *handler) ConsumeClaim(_ sarama.ConsumerGroupSession, c sarama.ConsumerG
 				p.finish(m.Offset)
 				continue
 			}
+			h.group.role.activity.keys.note(m.Key)
 			select {
 			case messages <- m:
 			case <-left:

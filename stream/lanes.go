@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -38,10 +39,10 @@ func (e Emission) Emit(ctx goka.Context) {
 // work is done at once.
 func Later(ctx goka.Context, work func(context.Context) []Emission) {
 	if c, ok := ctx.(failing); ok && c.lanes != nil {
-		c.lanes.take(ctx, work)
+		c.lanes.take(c, work)
 		return
 	}
-	for _, e := range work(context.WithoutCancel(ctx.Context())) {
+	for _, e := range work(TraceOf(context.WithoutCancel(ctx.Context()), ctx)) {
 		e.Emit(ctx)
 	}
 }
@@ -85,10 +86,10 @@ func (c *Client) lanes(ctx context.Context, r *role, p Processor, writes produce
 }
 
 // take takes on the work of a record, once there is room.
-func (l *lanes) take(ctx goka.Context, work func(context.Context) []Emission) {
+func (l *lanes) take(ctx failing, work func(context.Context) []Emission) {
 	generation := ctx.Context()
 	t := &taken{
-		lanes: l, work: work, key: ctx.Key(), release: ctx.DeferCommit(), generation: generation,
+		lanes: l, work: work, key: ctx.Key(), release: ctx.DeferCommit(), generation: generation, part: ctx.part,
 		record: offset{place{string(ctx.Topic()), ctx.Partition()}, ctx.Offset()}, done: make(chan struct{}),
 	}
 	select {
@@ -97,6 +98,7 @@ func (l *lanes) take(ctx goka.Context, work func(context.Context) []Emission) {
 		t.abandon()
 		return
 	}
+	t.part.goesOn()
 	l.mu.Lock()
 	before := l.last[t.key]
 	l.last[t.key] = t.done
@@ -125,8 +127,11 @@ type taken struct {
 	record     offset
 	release    func(error) // of the record, towards goka
 	generation context.Context
+	part       *part
 	done       chan struct{} // closed when the work is done, or dropped
 }
+
+var errAbandoned = errors.New("left to whoever has the partition next")
 
 // abandon has goka let go of the record as if it were finished, and it is not.
 func (t *taken) abandon() {
@@ -144,6 +149,7 @@ func (t *taken) run(before <-chan struct{}) {
 		case <-before:
 		case <-t.generation.Done():
 			t.abandon()
+			t.part.end(errAbandoned)
 			<-before // what comes after us is not to overtake it
 			return
 		}
@@ -152,13 +158,14 @@ func (t *taken) run(before <-chan struct{}) {
 	t.lanes.busy.Inc()
 	emissions, err := t.do()
 	for _, e := range emissions {
-		promised := t.lanes.write(string(e.Topic), e.Key, e.Value, e.Headers)
+		promised := t.lanes.write(string(e.Topic), e.Key, e.Value, t.part.onwards(e.Headers))
 		if failed := Await(context.Background(), promised); failed != nil { // it is broken at the life's end at the latest
 			err = fmt.Errorf("emitting to %s: %w", e.Topic, failed)
 			break
 		}
 	}
 	t.lanes.busy.Dec()
+	t.part.end(err)
 	if stop() {
 		t.release(err)
 	}
@@ -170,7 +177,7 @@ func (t *taken) do() (emissions []Emission, err error) {
 			err = fmt.Errorf("panic in the work of %s: %v\n%s", t.key, p, debug.Stack())
 		}
 	}()
-	return t.work(t.lanes.life), nil
+	return t.work(t.part.in(t.lanes.life)), nil
 }
 
 func (t *taken) leave() {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/lovoo/goka"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -76,7 +78,9 @@ type producer struct {
 	// who emits.
 	produce func(context.Context, *kgo.Record, func(*kgo.Record, error))
 	// until ends when what is not acknowledged is given up.
-	until context.Context
+	until   context.Context
+	tracer  *tracer
+	refused *prometheus.CounterVec
 }
 
 func (p producer) builder([]string, string, func() hash.Hash32) (goka.Producer, error) {
@@ -89,6 +93,8 @@ func outlasting(ctx context.Context, by time.Duration) (context.Context, context
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
 	return longer, func() { stop(); cancel() }
 }
+
+var errGaveUp = errors.New("gave up waiting for the brokers")
 
 // Emit implements goka.Producer.
 func (p producer) Emit(topic, key string, value []byte) *goka.Promise {
@@ -106,17 +112,23 @@ func (p producer) EmitWithHeaders(topic, key string, value []byte, headers goka.
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: v})
 		}
 	}
-	kept := context.AfterFunc(p.until, func() {
-		finish(nil, fmt.Errorf("stream: producing to %s: gave up waiting for the brokers", topic))
-	})
+	span := p.tracer.sending(r, headers)
+	lost := func(err error) {
+		p.refused.WithLabelValues(topic).Inc()
+		err = fmt.Errorf("stream: producing to %s: %w", topic, err)
+		written(span, r, err)
+		finish(nil, err)
+	}
+	kept := context.AfterFunc(p.until, func() { lost(errGaveUp) })
 	p.produce(p.until, r, func(r *kgo.Record, err error) {
 		if !kept() {
 			return // given up
 		}
 		if err != nil {
-			finish(nil, fmt.Errorf("stream: producing to %s: %w", topic, err))
+			lost(err)
 			return
 		}
+		written(span, r, nil)
 		finish(&sarama.ProducerMessage{Topic: topic, Partition: r.Partition, Offset: r.Offset}, nil)
 	})
 	return promise

@@ -31,8 +31,9 @@ const (
 
 // role is what is known of a processor or view, over all its lives.
 type role struct {
-	name    string
-	figures *figures
+	name     string
+	figures  *figures
+	activity activity
 
 	mu      sync.Mutex
 	state   State
@@ -41,7 +42,10 @@ type role struct {
 }
 
 func newRole(name string, f *figures) *role {
-	return &role{name: name, figures: f, state: Starting, changed: make(chan struct{})}
+	return &role{
+		name: name, figures: f, activity: activity{keys: newHotKeys()},
+		state: Starting, changed: make(chan struct{}),
+	}
 }
 
 func (r *role) set(s State, err error) {
@@ -64,7 +68,7 @@ func (r *role) status() (Status, <-chan struct{}) {
 
 // joined tells that a generation began, with all tables recovered.
 func (r *role) joined() {
-	r.figures.generations.WithLabelValues(r.name).Inc()
+	r.figures.rebalances.WithLabelValues(r.name).Inc()
 	r.set(Running, nil)
 }
 
@@ -101,10 +105,11 @@ func (r *role) lost(at place) {
 
 // figures are what the package tells of itself.
 type figures struct {
-	lag         *prometheus.GaugeVec
-	generations *prometheus.CounterVec
-	restarts    *prometheus.CounterVec
-	busy        *prometheus.GaugeVec
+	lag        *prometheus.GaugeVec
+	rebalances *prometheus.CounterVec
+	restarts   *prometheus.CounterVec
+	busy       *prometheus.GaugeVec
+	refused    *prometheus.CounterVec
 
 	timersOpen    *prometheus.GaugeVec
 	timerLateness *prometheus.HistogramVec
@@ -116,9 +121,9 @@ func newFigures(reg prometheus.Registerer) (*figures, error) {
 			Name: "simplecqrs_consumer_lag_records",
 			Help: "Records of a partition that a role has not finished.",
 		}, []string{"role", "topic", "partition"}),
-		generations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "simplecqrs_consumer_generations_total",
-			Help: "Generations of a role's consumer group that this process took part in; each but the first is a rebalance.",
+		rebalances: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "simplecqrs_consumer_rebalances_total",
+			Help: "Times that a role's consumer group shared its partitions out with this process among its members, the first time included.",
 		}, []string{"role"}),
 		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "simplecqrs_role_restarts_total",
@@ -138,7 +143,11 @@ func newFigures(reg prometheus.Registerer) (*figures, error) {
 		Name: "simplecqrs_lanes_busy",
 		Help: "Records that a role is working on beside each other.",
 	}, []string{"role"})
-	for _, c := range []prometheus.Collector{f.busy, f.lag, f.generations, f.restarts, f.timersOpen, f.timerLateness} {
+	f.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "simplecqrs_producer_errors_total",
+		Help: "Records that the brokers refused, or that were given up while they were away.",
+	}, []string{"topic"})
+	for _, c := range []prometheus.Collector{f.busy, f.refused, f.lag, f.rebalances, f.restarts, f.timersOpen, f.timerLateness} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

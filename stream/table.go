@@ -19,7 +19,17 @@ import (
 // outlives rebalances, so that a partition that comes back replays only what
 // others wrote meanwhile. No write is synced: the topic is the truth, and what a
 // crash takes is a tail, the stored offset with it.
-type tables struct{ db *pebble.DB }
+type tables struct {
+	db *pebble.DB
+
+	mu   sync.RWMutex
+	open map[tableOf]*table // those that a processor or view has
+}
+
+type tableOf struct {
+	role string
+	place
+}
 
 func openTables(dir string) (*tables, error) {
 	options := &pebble.Options{
@@ -39,10 +49,15 @@ func openTables(dir string) (*tables, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream: opening the local tables in %s, which one process alone may use: %w", dir, err)
 	}
-	return &tables{db}, nil
+	return &tables{db: db, open: map[tableOf]*table{}}, nil
 }
 
-func (t *tables) close() error { return t.db.Close() }
+func (t *tables) close() error {
+	t.mu.Lock() // whoever reads has left
+	defer t.mu.Unlock()
+	clear(t.open)
+	return t.db.Close()
+}
 
 // The keys: role NUL topic NUL and then
 //
@@ -87,26 +102,32 @@ func (t *tables) get(key []byte) ([]byte, bool, error) {
 func (t *tables) builder(role string) storage.Builder {
 	return func(topic string, partition int32) (storage.Storage, error) {
 		prefix := binary.BigEndian.AppendUint32(append(tablePrefix(role, topic), 'p'), uint32(partition))
-		return &table{
-			tables: t,
+		built := &table{
+			tables: t, id: tableOf{role, place{topic, partition}},
 			offset: append(bytes.Clone(prefix), 'o'),
 			opens:  append(bytes.Clone(prefix), 'd'),
 			values: append(prefix, 'v'),
-		}, nil
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.open[built.id] = built
+		return built, nil
 	}
 }
 
 // table is one partition of a table: a storage.Storage of goka.
 type table struct {
 	*tables
+	id     tableOf
 	offset []byte // key of the offset
 	opens  []byte // prefix of the keys of open deadlines
 	values []byte // prefix of the values' keys
 
-	mu      sync.Mutex
-	current int64
-	unsaved int
-	closed  bool
+	mu        sync.Mutex
+	current   int64
+	unsaved   int
+	recovered bool
+	closed    bool
 }
 
 // saveEvery is how many offsets go by before one is written: a stored offset
@@ -117,6 +138,7 @@ func (t *table) Open() error { return nil }
 
 // Close keeps the offset. The database is the process's and stays open.
 func (t *table) Close() error {
+	t.leave()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
@@ -193,6 +215,7 @@ func (t *table) save() error {
 func (t *table) MarkRecovered() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.recovered = true
 	return t.save()
 }
 

@@ -32,14 +32,14 @@ type View struct {
 // PrepareView adds a view to the client's status. What it gives runs it until ctx
 // ends, through as many lives as it takes.
 func (c *Client) PrepareView(v View) (run func(ctx context.Context)) {
-	r := c.newRole(v.Role)
+	r := c.newRole(v.Role, "view", v.Deferred == nil)
 	return func(ctx context.Context) {
 		c.supervise(ctx, r, func(ctx context.Context) error { return c.live(ctx, r, v) })
 	}
 }
 
 func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
-	if err := c.bind(ctx, v.Role, string(v.Table), v.Layout); err != nil {
+	if err := c.bind(ctx, r, string(v.Table), v.Layout); err != nil {
 		return err
 	}
 	var clients closers
@@ -48,13 +48,14 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 	store, callback := c.tables.builder(r.name), v.Callback
 	if v.Deferred != nil {
 		g := &gates{all: map[int32]*gate{}}
-		store, callback = g.builder(store), g.callback(v.Deferred)
+		store, callback = g.builder(store), g.callback(c.tracer(v.Role, "").traced(v.Deferred))
 	}
+	life := running{}
 	view, err := goka.NewView(c.config.Brokers, v.Table, v.Codec,
 		goka.WithViewClientID(c.config.ClientID),
 		goka.WithViewLogger(gokaLogger{c.log, r.name}),
 		goka.WithViewHasher(newHasher),
-		goka.WithViewCallback(callback),
+		goka.WithViewCallback(r.activity.keys.noting(callback)),
 		goka.WithViewStorageBuilder(store),
 		goka.WithViewAutoReconnect(),
 		goka.WithViewBackoffBuilder(func() (goka.Backoff, error) {
@@ -64,6 +65,7 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 			consumer, err := c.consumers(briefly)(brokers, clientID)
 			if err == nil {
 				clients.add(consumer.Close)
+				life.consumer = consumer
 			}
 			return consumer, err
 		}),
@@ -80,11 +82,15 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.follow(ctx, v, view)
+	life.view = view
+	leave := r.activity.run(life)
+	defer leave()
+	return r.follow(ctx, v, view, leave)
 }
 
-// follow runs the view, says so in the role's status and has it served.
-func (r *role) follow(ctx context.Context, v View, view *goka.View) error {
+// follow runs the view, says so in the role's status and has it served. It calls leave
+// before it has the view stop, as it does for no other reason: it reconnects by itself.
+func (r *role) follow(ctx context.Context, v View, view *goka.View, leave func()) error {
 	served := &served{view: view, serve: v.Serve}
 	states, ended := view.ObserveStateChanges(), make(chan struct{})
 	var watch sync.WaitGroup
@@ -93,6 +99,7 @@ func (r *role) follow(ctx context.Context, v View, view *goka.View) error {
 	defer stop()
 	defer context.AfterFunc(ctx, func() {
 		served.end() // readers leave before goka takes the partitions from under them
+		leave()
 		stop()
 	})()
 	err := view.Run(running)

@@ -126,7 +126,7 @@ var oddities = map[string]func(*order.Row){
 		}
 		r.Meta.Status, r.Meta.Final, r.Meta.Outcome = order.StatusFailed, "", ""
 	},
-	"parked": func(r *order.Row) { *r = order.Park(*r, r.ID, "PAYMENT_COMPLETED: it panicked\x00") },
+	"parked": func(r *order.Row) { *r = order.Park(*r, r.ID, "store.order/0/7", "PAYMENT_COMPLETED: it panicked\x00") },
 	"times at the ends of the calendar": func(r *order.Row) {
 		r.Meta.CreatedAt = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
 		r.Meta.UpdatedAt = time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)

@@ -4,6 +4,8 @@
 // itself. [Sink] brings the rows to MongoDB, fed by a goka view of its own, and
 // [Mongo] reads them there. Both answer the same: see the conformance test.
 //
+// [Letters] is an index of the dead letters that nobody has seen to.
+//
 // No order of arrival is relied on. An older row never wins, in the table by its
 // version and in a document by $max on it, and a replay changes nothing. A tombstone takes no order away from
 // either, as nothing of ours writes one.

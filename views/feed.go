@@ -22,16 +22,17 @@ func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 	return stream.View{
 		Role: RoleSink, Table: codecs.ViewOrder, Codec: codecs.Row{},
 		Deferred: func(update goka.UpdateContext, key string, value []byte, finished func() error) error {
-			place := slog.Group("record", slog.String("key", key),
+			ctx := stream.TraceOf(ctx, update)
+			place := slog.Group("record", slog.String("order", key),
 				slog.Int("partition", int(update.Partition())), slog.Int64("offset", update.Offset()))
 			done := func() {
 				if err := finished(); err != nil {
-					log.Error("a view's offset could not be kept; its records will come again", place, slog.Any("error", err))
+					log.ErrorContext(ctx, "a view's offset could not be kept; its records will come again", place, slog.Any("error", err))
 				}
 			}
 			if value == nil {
 				// Nothing of ours takes an order away, so it is a stranger's.
-				log.Warn("a tombstone of view.order was passed over; the read store keeps the order", place)
+				log.WarnContext(ctx, "a tombstone of view.order was passed over; the read store keeps the order", place)
 				done()
 				return nil
 			}
@@ -42,11 +43,11 @@ func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 			row, ok := decoded.(order.Row)
 			if !ok {
 				reason, _ := decoded.(codecs.Malformed)
-				log.Error("a record of view.order is no row and was passed over", place, slog.Any("error", reason.Err))
+				log.ErrorContext(ctx, "a record of view.order is no row and was passed over", place, slog.Any("error", reason.Err))
 				done()
 				return nil
 			}
-			return sink.Put(ctx, row, done)
+			return sink.Put(ctx, row, func() { sink.Figures.stored(ctx, row); done() })
 		},
 	}
 }

@@ -53,7 +53,7 @@ func TestAnOrderStandsWhereItsFirstEventPutsItThoughItWasHeardOfBefore(t *testin
 	t.Parallel()
 	table, b := startTable(t, 4, nil)
 	f := filled{table, func(t *testing.T, r order.Row) { b.write(t, r.ID, encoded(t, r)) }}
-	row := order.Park(order.Row{}, newID(), "a bug")
+	row := order.Park(order.Row{}, newID(), "aggregate/store.order/0/0", "a bug")
 	f.place(t, row)
 	row = order.Fold(row, order.Event{OrderID: row.ID, Type: "ORDER_REQUESTED", ID: "1", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
 	f.place(t, row)

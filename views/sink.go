@@ -6,7 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"simplecqrs/order"
+	"simplecqrs/telemetry"
 )
 
 // Writer stores rows. An older row must never replace a newer one, and a row that
@@ -30,7 +33,9 @@ const (
 // as the store is away.
 type Sink struct {
 	// Stored, if set before Run, is told each row once the store has it.
-	Stored func(order.Row)
+	Stored  func(order.Row)
+	Figures *Figures           // may be set before Run
+	Tracing *telemetry.Tracing // may be set before Run
 
 	writer Writer
 	log    *slog.Logger
@@ -46,8 +51,9 @@ type Sink struct {
 // waiting is the newest row of an order, and who wants to know that it, or an
 // older one that it stands for, is stored.
 type waiting struct {
-	row  order.Row
-	done []func()
+	row    order.Row
+	done   []func()
+	traces []context.Context // of those that are part of one
 }
 
 // NewSink makes a sink; nothing is written until it runs.
@@ -57,10 +63,10 @@ func NewSink(w Writer, log *slog.Logger) *Sink {
 
 // Put hands a row over. done is called once the store has this row or a newer one
 // of the same order, and never if the sink ends before that. Put waits while too
-// many orders are pending, until ctx ends.
+// many orders are pending, until ctx ends. What is written is a part of its trace.
 func (s *Sink) Put(ctx context.Context, row order.Row, done func()) error {
 	for {
-		room := s.put(row, done)
+		room := s.put(ctx, row, done)
 		if room == nil {
 			return nil
 		}
@@ -73,7 +79,7 @@ func (s *Sink) Put(ctx context.Context, row order.Row, done func()) error {
 }
 
 // put gives nil if the row was taken, else a channel that closes when there may be room.
-func (s *Sink) put(row order.Row, done func()) <-chan struct{} {
+func (s *Sink) put(ctx context.Context, row order.Row, done func()) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w, found := s.pending[row.ID]
@@ -93,6 +99,9 @@ func (s *Sink) put(row order.Row, done func()) <-chan struct{} {
 		w.row = row
 	}
 	w.done = append(w.done, done)
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		w.traces = append(w.traces, ctx)
+	}
 	return nil
 }
 
@@ -159,6 +168,8 @@ func (s *Sink) write(ctx context.Context, batch []*waiting) {
 	for i, w := range batch {
 		rows[i] = w.row
 	}
+	began := time.Now()
+	end := s.traced(batch, began)
 	err := untilItWorks(ctx, func() error {
 		err := s.writer.Write(ctx, rows)
 		if ctx.Err() == nil {
@@ -166,11 +177,13 @@ func (s *Sink) write(ctx context.Context, batch []*waiting) {
 		}
 		return err
 	})
+	end(err)
 	if err != nil {
 		s.log.Warn("rows were not written before the end; they will come again",
 			slog.Int("rows", len(rows)), slog.Any("error", err))
 		return
 	}
+	s.Figures.wrote(batch, time.Since(began))
 	for _, w := range batch {
 		if s.Stored != nil {
 			s.Stored(w.row)
@@ -187,9 +200,12 @@ func (s *Sink) note(err error) {
 	defer s.mu.Unlock()
 	switch {
 	case err != nil && s.err == nil:
-		s.log.Error("the read store is away; rows wait", slog.Any("error", err))
+		s.log.Warn("rows cannot be written to the read store, and wait", slog.Any("error", err))
 	case err == nil && s.err != nil:
-		s.log.Info("the read store is back")
+		s.log.Warn("rows are written to the read store again")
+	}
+	if err != nil {
+		s.Figures.failed()
 	}
 	s.err = err
 }

@@ -304,8 +304,8 @@ func TestTheSinkTriesForAsLongAsTheStoreIsAwayAndTellsOfItOnce(t *testing.T) {
 		if n := len(tries); n > int(outage/(2*time.Second)) {
 			t.Errorf("%d tries: the waits do not grow", n)
 		}
-		for _, words := range []string{"level=ERROR", "level=INFO"} {
-			if lines := p.said.lines(words); len(lines) != 1 {
+		for _, words := range []string{"cannot be written", "are written to the read store again"} {
+			if lines := p.said.lines("level=WARN", words); len(lines) != 1 {
 				t.Errorf("%s: %q", words, lines)
 			}
 		}

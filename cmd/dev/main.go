@@ -23,6 +23,7 @@ import (
 	"simplecqrs/node"
 	"simplecqrs/processors"
 	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 )
 
 // Exit codes.
@@ -95,12 +96,20 @@ func (s settings) run(ctx context.Context, answer, log io.Writer) (err error) {
 	if err := s.createTopics(ctx, broker.Addrs()); err != nil {
 		return err
 	}
+	threshold := new(slog.LevelVar)
+	threshold.Set(slog.LevelWarn)
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: threshold}))
+	traces, endTraces, err := telemetry.FromEnvironment(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	n, err := node.Start(ctx, node.Config{
 		Brokers: broker.Addrs(), Mongo: store.URI(), DataDir: s.dir("tables"), Query: s.query, Listener: listener,
 		Definition: plan.Definition, Participants: plan.Participants,
-		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger: logger, LogLevel: threshold, Tracing: traces,
 	})
 	if err != nil {
 		return err

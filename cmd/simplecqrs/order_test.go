@@ -63,7 +63,7 @@ func TestAHistoryIsShownForPeopleAndDoesNothingToTheirTerminal(t *testing.T) {
 	s := openShop(t, order.Park(rowWith("ORD-00001", "",
 		order.Event{Type: order.Cancel.Type(), Actor: "ann", Reason: "no \x1b[2J\nmoney"},
 		order.Event{Type: order.OrderCancelled, Causation: "ORD-00001/1", Status: order.StatusCancelled, Reason: "cancelled"},
-	), "ORD-00001", "a bug"))
+	), "ORD-00001", "store.order/0/7", "a bug"))
 	code, answer, _ := s.order(t, "history", "ORD-00001")
 	want := `ORD-00001  cancelled  parked: a bug
 

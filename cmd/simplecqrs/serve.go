@@ -10,6 +10,7 @@ import (
 
 	"simplecqrs/node"
 	"simplecqrs/saga"
+	"simplecqrs/telemetry"
 )
 
 const serveSynopsis = `Runs roles until interrupted; what was begun is then finished and committed. A
@@ -26,7 +27,7 @@ func serve(ctx context.Context, args []string, out output) error {
 	listen := define(f, "listen", "127.0.0.1:8080", address, "`address` of the HTTP server: the edge in that role, health and metrics in any; port 0 takes a free one")
 	data := f.String("data", "", "`directory` of the local tables, of one process alone; without one they are kept in memory and read anew at each start")
 	query := define(f, "query", node.QueryMongo, oneOf(node.QueryMongo, node.QueryLocal), "`where` the edge answers queries from: mongo, or local for this process's own copy of the table")
-	verbose := f.Bool("v", false, "log what goka does, too")
+	logs := logFlags(f)
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
@@ -40,11 +41,12 @@ func serve(ctx context.Context, args []string, out output) error {
 	if err := known(*roles, plan); err != nil {
 		return refuse(f, err)
 	}
-	level := slog.LevelInfo
-	if *verbose {
-		level = slog.LevelDebug
+	log, threshold := logs.open(out.log)
+	traces, endTraces, err := telemetry.FromEnvironment(ctx, log)
+	if err != nil {
+		return err
 	}
-	log := slog.New(slog.NewTextHandler(out.log, &slog.HandlerOptions{Level: level}))
+	defer endTraces()
 	security, err := brokers.security()
 	if err != nil {
 		return err
@@ -60,7 +62,8 @@ func serve(ctx context.Context, args []string, out output) error {
 	n, err := node.Start(ctx, node.Config{
 		Roles: *roles, Brokers: *brokers.brokers, Security: security, Mongo: *mongo, Query: *query, DataDir: *data,
 		Definition: plan.Definition, Participants: plan.Participants,
-		Listener: listener, Guard: guard, TLS: certificate, PlainHTTP: *doors.plainHTTP, Logger: log,
+		Listener: listener, Guard: guard, TLS: certificate, PlainHTTP: *doors.plainHTTP,
+		Logger: log, LogLevel: threshold, Tracing: traces,
 	})
 	if err != nil {
 		err = errors.Join(err, listener.Close())

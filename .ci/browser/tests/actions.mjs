@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { shows, visit } from '../visit.mjs';
+
+const offered = (page) => page.locator('.order-head [data-verb]').evaluateAll((all) => all.map((b) => b.dataset.verb));
+
+// give presses an action's button and confirms it.
+async function give(page, verb, fields = {}) {
+  await page.locator(`.order-head [data-verb=${verb}]`).click();
+  for (const [name, value] of Object.entries({ reason: `so it is: ${verb}`, ...fields })) await page.locator(`dialog [name=${name}]`).fill(value);
+  await page.locator('dialog button[type=submit]').click();
+  await page.locator('dialog').waitFor({ state: 'detached' });
+}
+
+const isNow = (page, status) => page.locator(`.order-head .status .chip.${status}`).waitFor();
+
+async function stuckOrder(world) {
+  const id = await world.place({ shipping: { do: 'fail' } });
+  await world.until(id, (h) => h.status === 'stuck');
+  return id;
+}
+
+export function actions(world) {
+  test('a running order is paused, resumed and cancelled, and is offered what fits', async () => {
+    const id = await world.place({ payment: { do: 'hold' } });
+    await world.until(id, (h) => h.history.length === 3);
+    await visit(world, `#/orders/${id}`, async (page) => {
+      await isNow(page, 'running');
+      assert.deepEqual(await offered(page), ['pause', 'cancel']);
+      await give(page, 'pause');
+      await isNow(page, 'paused');
+      assert.deepEqual(await offered(page), ['resume', 'cancel']);
+      await page.locator('.pause').waitFor();
+      await give(page, 'resume');
+      await isNow(page, 'running');
+      await give(page, 'cancel');
+      await isNow(page, 'compensating');
+      assert.deepEqual(await offered(page), ['pause']);
+      world.shop.release(id);
+      await isNow(page, 'cancelled');
+      assert.deepEqual(await offered(page), []);
+      await shows(page, '.history .why', 'so it is: cancel');
+    });
+  });
+
+  test('a stuck order is retried once the cause is gone', async () => {
+    const id = await stuckOrder(world);
+    await visit(world, `#/orders/${id}`, async (page) => {
+      await isNow(page, 'stuck');
+      assert.deepEqual(await offered(page), ['retry', 'skip', 'pause', 'cancel']);
+      world.shop.mend(id);
+      await give(page, 'retry');
+      await isNow(page, 'completed');
+    });
+  });
+
+  test('a stuck step is skipped with an output, which must be JSON', async () => {
+    const id = await stuckOrder(world);
+    await visit(world, `#/orders/${id}`, async (page) => {
+      await page.locator('[data-verb=skip]').click();
+      await page.locator('dialog [name=output]').fill('by hand');
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, 'dialog [role=alert]', 'The output is no JSON');
+      await page.keyboard.press('Escape');
+      assert.equal(await page.evaluate(() => document.activeElement.dataset.verb), 'skip', 'the focus is where it was');
+      await give(page, 'skip', { output: '{"body": "by hand"}' });
+      await isNow(page, 'completed');
+    });
+    assert.deepEqual((await world.call('GET', `/query/${id}`)).shipping, { body: 'by hand' });
+  });
+
+  test('a scheduled order is given another time', async () => {
+    const id = await world.place({ startAt: '2099-01-01T00:00:00Z' });
+    await world.until(id, (h) => h.status === 'scheduled');
+    await visit(world, `#/orders/${id}`, async (page) => {
+      await isNow(page, 'scheduled');
+      assert.deepEqual(await offered(page), ['pause', 'schedule', 'cancel']);
+      await give(page, 'schedule', { startAt: '2020-01-01T00:00:00' });
+      await isNow(page, 'completed');
+    });
+  });
+
+  test('a refusal is told in the server’s words', async () => {
+    const id = await stuckOrder(world);
+    await visit(world, `#/orders/${id}`, async (page) => {
+      await page.locator('[data-verb=retry]').click();
+      await world.call('POST', `/command/${id}/cancel`, {});
+      await world.until(id, (h) => h.status === 'cancelled');
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, 'dialog [role=alert]', '409: the order is cancelled');
+    }, { provoked: [409] });
+  });
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { eventually, shows, visit } from '../visit.mjs';
+
+export function letters(world) {
+  // unread has roles write letters of a record, and waits for them.
+  const unread = async (key) => {
+    await world.poison(key, 'this is \x01 no JSON');
+    for (;;) {
+      const { letters: found } = await world.call('GET', `/deadletters?order=${key}`);
+      if (found.length) return found;
+    }
+  };
+  const row = (page, id) => page.locator(`.letters tr[data-id="${id}"]`);
+
+  test('a record that nobody can read is listed and shown to its last byte', async () => {
+    const [letter] = await unread('ORD-AAAA1');
+    await visit(world, '#/letters', async (page) => {
+      await row(page, letter.id).locator('a').first().click();
+      await shows(page, 'h1', letter.id);
+      await shows(page, '.text', 'no JSON');
+      await shows(page, '.hex', '74 68 69 73 20 69 73 20 01 20 6e 6f 20 4a 53 4f');
+      await shows(page, '.hex', 'this is · no JSO');
+    });
+  });
+
+  test('a redrive that fails again says why, and a discard has it go', async () => {
+    const [letter] = await unread('ORD-AAAA2');
+    await visit(world, `#/letters/${letter.id}`, async (page) => {
+      await page.locator('[data-verb=redrive]').click();
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, 'dialog [role=alert]', '409: the letter stays');
+      await page.keyboard.press('Escape');
+      await page.locator('[data-verb=discard]').click();
+      await page.locator('dialog [name=reason]').fill('nobody knows what it was');
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, 'h1', 'Dead letters');
+      await row(page, letter.id).waitFor({ state: 'detached' });
+    }, { provoked: [409] });
+    assert.ok(!(await world.call('GET', '/deadletters?order=ORD-AAAA2')).letters.some((l) => l.id === letter.id));
+  });
+
+  test('several are discarded at once, and filters narrow the list', async () => {
+    await unread('ORD-AAAA3');
+    await unread('ORD-AAAA4');
+    await visit(world, '#/letters', async (page) => {
+      await page.locator('input[name=order]').fill('ORD-AAAA3');
+      await page.keyboard.press('Enter');
+      await eventually(page, () => {
+        const rows = [...document.querySelectorAll('.letters tbody tr')];
+        return rows.length > 0 && rows.every((r) => r.textContent.includes('ORD-AAAA3'));
+      });
+      assert.match(page.url(), /#\/letters\?order=ORD-AAAA3$/);
+      await page.locator('thead input').check();
+      await page.locator('[data-verb=discard]').click();
+      await page.locator('dialog button[type=submit]').click();
+      await page.locator('dialog').waitFor({ state: 'detached' });
+      await shows(page, '.note', 'There is no dead letter.');
+    });
+    assert.notEqual((await world.call('GET', '/deadletters?order=ORD-AAAA4')).letters.length, 0);
+  });
+}

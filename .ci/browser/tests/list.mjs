@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { eventually, isLive, shows, visit } from '../visit.mjs';
+
+const ids = (page) => page.locator('.orders tbody tr').evaluateAll((rows) => rows.map((r) => r.dataset.id));
+const filled = (page) => page.locator('.orders tbody tr').first().waitFor();
+
+// only waits until all that is in the list's column says the same.
+const only = (page, column, text) => eventually(page, ([c, t]) => {
+  const cells = [...document.querySelectorAll(c)];
+  return cells.length > 0 && cells.every((cell) => cell.textContent === t);
+}, [column, text]);
+
+export function list(world) {
+  test('an order that is placed by the button comes up in the list and is followed', () => visit(world, '', async (page) => {
+    await isLive(page);
+    await page.locator('#place').click();
+    const link = page.locator('.placed a');
+    await link.waitFor();
+    const id = (await link.getAttribute('href')).replace('#/orders/', '');
+    await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
+    await shows(page, '.ticker li', 'MAIL_COMPLETED');
+    await link.click();
+    await shows(page, 'h1', id);
+  }));
+
+  test('inputs and a start time of the form reach the order', () => visit(world, '', async (page) => {
+    await page.locator('summary', { hasText: 'With inputs' }).click();
+    await page.locator('textarea[name=payment]').fill('{"do": ');
+    await page.locator('#place').click();
+    await shows(page, 'form [role=alert]', 'The input payment is no JSON');
+    await page.locator('textarea[name=payment]').fill('{"do": "decline"}');
+    await page.locator('#place').click();
+    const id = (await page.locator('.placed a').getAttribute('href')).replace('#/orders/', '');
+    await shows(page, `.orders tr[data-id="${id}"]`, 'failed');
+
+    await page.locator('textarea[name=payment]').fill('');
+    await page.locator('input[name=startAt]').fill('2099-01-31T09:00:00');
+    await page.locator('#place').click();
+    await eventually(page, (before) => document.querySelector('.placed a')?.hash.slice(9) !== before, id);
+    const later = (await page.locator('.placed a').getAttribute('href')).replace('#/orders/', '');
+    await shows(page, `.orders tr[data-id="${later}"]`, 'scheduled');
+    const { orders } = await world.call('GET', '/query?status=scheduled');
+    const local = await page.evaluate(() => new Date('2099-01-31T09:00:00').toISOString());
+    assert.equal(new Date(orders.find((o) => o.id === later).startAt).toISOString(), local);
+  }));
+
+  test('filters narrow the list, and the address says so', async () => {
+    const [good, bad] = [await world.place(), await world.place({ payment: { do: 'decline' } })];
+    await world.until(good, (h) => h.status === 'completed');
+    await world.until(bad, (h) => h.status === 'failed');
+    await visit(world, '', async (page) => {
+      await filled(page);
+      await page.locator('select[name=status]').selectOption('failed');
+      await only(page, '.orders tbody .chip', 'failed');
+      assert.ok((await ids(page)).includes(bad));
+      assert.match(page.url(), /#\/orders\?status=failed$/);
+      await page.locator('select[name=status]').selectOption('');
+      await page.locator('input[name=type]').fill('MAIL_COMPLETED');
+      await page.keyboard.press('Enter');
+      await only(page, '.orders tbody .type', 'MAIL_COMPLETED');
+      assert.ok((await ids(page)).includes(good));
+      await page.locator('input[name=until]').fill('2020-01-01T00:00:00');
+      await page.keyboard.press('Enter');
+      await shows(page, '.panel p', 'No order is like that.');
+      await page.locator('button[type=reset]').click();
+      await filled(page);
+      assert.match(page.url(), /#\/orders$/);
+    });
+    // The address is enough to see the same.
+    await visit(world, '#/orders?status=failed&since=2020-01-01T00:00:00.000Z', async (page) => {
+      await filled(page);
+      assert.equal(await page.locator('select[name=status]').inputValue(), 'failed');
+      assert.notEqual(await page.locator('input[name=since]').inputValue(), '');
+      assert.ok(!(await ids(page)).includes(good));
+    });
+  });
+
+  test('pages lead to older orders and back', async () => {
+    const placed = await Promise.all(Array.from({ length: 45 }, () => world.place()));
+    await Promise.all(placed.map((id) => world.until(id, (h) => h.status === 'completed')));
+    await visit(world, '', async (page) => {
+      await filled(page);
+      const first = await ids(page);
+      assert.equal(first.length, 20);
+      assert.deepEqual(first, first.toSorted().reverse(), 'the newest comes first');
+      await page.locator('button', { hasText: 'Older' }).click();
+      await eventually(page, (id) => document.querySelector('.orders tbody tr').dataset.id < id, first.at(-1));
+      const second = await ids(page);
+      assert.ok(second.every((id) => !first.includes(id)));
+      await page.locator('button', { hasText: 'Newer' }).click();
+      await eventually(page, (id) => document.querySelector('.orders tbody tr').dataset.id === id, first[0]);
+      assert.deepEqual(await ids(page), first);
+    });
+  });
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { eventually, isLive, shows, visit } from '../visit.mjs';
+
+const rows = (page) => page.locator('.orders tbody tr').evaluateAll((all) => all.map((r) => r.dataset.id));
+
+export function live(world) {
+  test('a hundred orders pass over the board, and each comes to its end', () => visit(world, '', async (page) => {
+    await isLive(page);
+    await page.locator('#place-many').click();
+    await shows(page, '.placed', '100 of 100 placed');
+    await eventually(page, () => parseInt(document.querySelector('.tally .completed').textContent.replace(',', ''), 10) >= 100);
+    await eventually(page, () => ['ORDER', 'PAYMENT', 'SHIPPING', 'MAIL'].every((step) =>
+      document.querySelector(`[data-place="${step}"] .number`).textContent === '0'));
+  }));
+
+  test('an order that waits at a step stands there on the board', async () => {
+    const id = await world.place({ payment: { do: 'hold' } });
+    await world.until(id, (h) => h.history.length === 3);
+    await visit(world, '', async (page) => {
+      await page.locator(`[data-place="PAYMENT"] .token[title="${id}"]`).waitFor();
+      world.shop.release(id);
+      await page.locator(`.token[title="${id}"]`).waitFor({ state: 'detached' });
+    });
+  });
+
+  test('new orders do not move the rows under one who reads them', async () => {
+    await world.place();
+    await visit(world, '', async (page) => {
+      await isLive(page);
+      await page.locator('.orders tbody a').first().focus();
+      const before = await rows(page);
+      const id = await world.place();
+      const fresh = page.locator('button.fresh');
+      await fresh.waitFor();
+      assert.deepEqual(await rows(page), before);
+      await fresh.click();
+      await page.locator(`.orders tr[data-id="${id}"]`).waitFor();
+      await eventually(page, (newest) => document.activeElement.closest('tr')?.dataset.id === newest, id);
+    });
+  });
+
+  test('a row that is seen changes where it is', async () => {
+    const id = await world.place({ payment: { do: 'hold' } });
+    await visit(world, '', async (page) => {
+      await isLive(page);
+      await shows(page, `.orders tr[data-id="${id}"]`, 'running');
+      world.shop.release(id);
+      await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
+    });
+  });
+
+  test('after a restart of the server the page comes back by itself, and knows what it has missed', async () => {
+    await visit(world, '', async (page) => {
+      await isLive(page);
+      await world.stop();
+      await shows(page, '#connection', 'reconnecting');
+      await shows(page, '#banner', 'The connection is lost');
+      await world.start();
+      await isLive(page);
+      await page.locator('#banner .note').waitFor({ state: 'detached' });
+      const id = await world.place();
+      await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
+    }, { provoked: [0, 502, 503] });
+  });
+
+  test('an order’s view comes back, too', async () => {
+    const id = await world.place({ startAt: '2099-01-01T00:00:00Z' });
+    await world.until(id, (h) => h.status === 'scheduled');
+    await visit(world, `#/orders/${id}`, async (page) => {
+      await shows(page, '.order-head .status', 'scheduled');
+      await world.stop();
+      await shows(page, '#connection', 'reconnecting');
+      await world.start();
+      await isLive(page);
+      await world.call('POST', `/command/${id}/cancel`, { reason: 'away' });
+      await shows(page, '.order-head .status', 'cancelled');
+    }, { provoked: [0, 502, 503] });
+  });
+}

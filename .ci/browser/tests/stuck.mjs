@@ -1,0 +1,56 @@
+import { test } from 'node:test';
+import { shows, visit } from '../visit.mjs';
+
+export function stuck(world) {
+  const some = async (n) => {
+    const ids = await Promise.all(Array.from({ length: n }, () => world.place({ shipping: { do: 'fail' } })));
+    await Promise.all(ids.map((id) => world.until(id, (h) => h.status === 'stuck')));
+    return ids;
+  };
+  const row = (page, id) => page.locator(`.stalled tr[data-id="${id}"]`);
+
+  test('orders that are stuck come up by themselves, with the reason', () => visit(world, '#/stuck', async (page) => {
+    const [id] = await some(1);
+    await shows(page, `.stalled tr[data-id="${id}"]`, 'the shop is closed');
+  }));
+
+  test('several are retried at once, and leave', async () => {
+    const ids = await some(3);
+    await visit(world, '#/stuck', async (page) => {
+      for (const id of ids.slice(0, 2)) await row(page, id).locator('input').check();
+      await shows(page, '.panel > header', '2 orders chosen');
+      ids.forEach(world.shop.mend);
+      await page.locator('[data-verb=retry]').click();
+      await page.locator('dialog [name=reason]').fill('the shop is open');
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, '#said', '2 orders retried.');
+      for (const id of ids.slice(0, 2)) await row(page, id).waitFor({ state: 'detached' });
+      await row(page, ids[2]).waitFor();
+    });
+  });
+
+  test('of several, those that refuse are told of one by one', async () => {
+    const [left, gone] = await some(2);
+    await visit(world, '#/stuck', async (page) => {
+      for (const id of [left, gone]) await row(page, id).locator('input').check();
+      await page.locator('[data-verb=cancel]').click();
+      await world.call('POST', `/command/${gone}/cancel`, {});
+      await world.until(gone, (h) => h.status === 'cancelled');
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, 'dialog [role=alert]', `1 of 2 cancelled. ${gone}: the order is cancelled`);
+      await world.until(left, (h) => h.status === 'cancelled');
+    });
+  });
+
+  test('all can be chosen, and cancelled', async () => {
+    await some(2);
+    await visit(world, '#/stuck', async (page) => {
+      await page.locator('.stalled tbody tr').first().waitFor();
+      await page.locator('thead input').check();
+      await page.locator('[data-verb=cancel]').click();
+      await page.locator('dialog button[type=submit]').click();
+      await page.locator('dialog').waitFor({ state: 'detached' });
+      await shows(page, '.note', 'Nothing is stuck.');
+    });
+  });
+}

@@ -1,0 +1,114 @@
+// What the tests run in: the program with its embedded parts, a shop that does two of
+// the steps, and a browser.
+
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
+import { openShop } from './shop.mjs';
+
+const plan = (shop) => `version: 2
+steps:
+  - {name: ORDER, participant: echo}
+  - name: PAYMENT
+    participant: {http: {url: "${shop}/charge", undo: "${shop}/refund", timeout: 20s}}
+    retry: {attempts: 2, first: 1s, factor: 1, cap: 1s}
+    compensation: {timeout: 20s, retry: {attempts: 2, first: 100ms, factor: 1, cap: 100ms}}
+  - name: SHIPPING
+    participant: {http: {url: "${shop}/ship", undo: "${shop}/recall", timeout: 20s}}
+    retry: {attempts: 2, first: 100ms, factor: 1, cap: 100ms}
+    onFailure: stick
+  - {name: MAIL, participant: echo}
+`;
+
+// freePort is one that nobody has now; the program is started on it again and again.
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+// openWorld starts everything. program is the built cmd/dev, poison what is beside this.
+export async function openWorld(program, poison) {
+  const shop = await openShop();
+  const folder = await mkdtemp(join(tmpdir(), 'browser-'));
+  await writeFile(join(folder, 'plan.yaml'), plan(shop.url));
+  const port = await freePort();
+  const base = `http://127.0.0.1:${port}`;
+  let running = null;
+  let broker = '';
+
+  const start = async () => {
+    const child = spawn(program, ['-listen', `127.0.0.1:${port}`, '-data', join(folder, 'data'), '-plan', join(folder, 'plan.yaml')],
+      { stdio: ['ignore', 'pipe', 'pipe'] });
+    running = child;
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { said += text; });
+    await new Promise((resolve, reject) => {
+      child.stdout.on('data', () => { if (said.includes('serving;')) resolve(); });
+      child.once('exit', (code) => reject(new Error(`the program ended with ${code}:\n${said}`)));
+    });
+    [, broker] = said.match(/broker +(\S+)/);
+  };
+  const stop = async () => {
+    if (!running || running.exitCode !== null) return;
+    const ended = once(running, 'exit');
+    running.kill('SIGINT');
+    await ended;
+  };
+
+  await start();
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  return {
+    base, shop, browser, start, stop,
+    // poison writes what nobody can read to the log.
+    poison: (key, value) => promisify(execFile)(poison, [broker, key, value]),
+    async close() {
+      await browser.close();
+      await stop();
+      shop.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+    async call(method, path, body) {
+      const response = await fetch(base + path, {
+        method, body: body && JSON.stringify(body), headers: body && { 'Content-Type': 'application/json' },
+      });
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+      return response.json();
+    },
+    // place gives the id of a new order; until waits for its row to be so.
+    async place(body) {
+      return (await this.call('POST', '/command', body ?? {})).id;
+    },
+    async until(id, fits) {
+      const abort = new AbortController();
+      const response = await fetch(`${base}/query/${id}/stream`, { signal: abort.signal });
+      let text = '';
+      for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
+        text += part;
+        const lines = text.split('\n');
+        text = lines.pop();
+        for (const line of lines) {
+          if (!line.startsWith('data:')) continue;
+          const history = JSON.parse(line.slice(5));
+          if (fits(history)) {
+            abort.abort();
+            return history;
+          }
+        }
+      }
+      throw new Error(`the stream of ${id} ended`);
+    },
+  };
+}

@@ -1,0 +1,57 @@
+package edge
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+)
+
+// logLevel is how much is logged: one of DEBUG, INFO, WARN and ERROR, or one between as
+// slog names it, such as INFO+2.
+type logLevel struct {
+	Level slog.Level `json:"level"`
+}
+
+// showLevel tells how much is logged: GET /monitor/log.
+func showLevel(h Health) handler {
+	return func(w http.ResponseWriter, _ *http.Request) error { return sendLevel(w, h) }
+}
+
+// setLevel changes how much is logged from now on: PUT /monitor/log.
+func setLevel(h Health) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := admit(r); err != nil {
+			return err
+		}
+		body, err := bodyOf(w, r)
+		if err != nil {
+			return err
+		}
+		all, err := membersOf(body)
+		if err != nil {
+			return err
+		}
+		if err := all.known("level"); err != nil {
+			return err
+		}
+		var asked slog.Level
+		if err := json.Unmarshal(all["level"], &asked); err != nil {
+			return fail(http.StatusBadRequest, "the body's member \"level\" is no level: want DEBUG, INFO, WARN or ERROR")
+		}
+		was := h.Level.Level()
+		h.Level.Set(asked)
+		// At a level that is logged by the one and the other.
+		h.Logger.Log(r.Context(), max(was, asked, slog.LevelWarn), "the log level was changed",
+			slog.String("from", was.String()), slog.String("to", asked.String()))
+		return sendLevel(w, h)
+	}
+}
+
+func sendLevel(w http.ResponseWriter, h Health) error {
+	body, err := json.Marshal(logLevel{h.Level.Level()})
+	if err != nil {
+		return err
+	}
+	send(w, http.StatusOK, "application/json", body)
+	return nil
+}

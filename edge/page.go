@@ -1,0 +1,44 @@
+package edge
+
+import (
+	"bytes"
+	"net/http"
+	"path"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"simplecqrs/order"
+	"simplecqrs/web"
+)
+
+// page shows the page for people: GET /.
+func page(w http.ResponseWriter, r *http.Request) error { return sendFile(w, r, "index.html") }
+
+// asset serves what pages are made of: GET /assets/{name}.
+func asset(w http.ResponseWriter, r *http.Request) error {
+	name := mux.Vars(r)["name"]
+	if path.Ext(name) == ".html" { // a page has an address of its own
+		return notServed(r)
+	}
+	return sendFile(w, r, name)
+}
+
+func notServed(r *http.Request) error {
+	return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + r.URL.Path}
+}
+
+// sendFile answers with a file of the pages'. A browser keeps it and asks each time
+// whether it is still the same, so that all files are of one version.
+func sendFile(w http.ResponseWriter, r *http.Request, name string) error {
+	f, found := web.Get(name)
+	if !found {
+		return notServed(r)
+	}
+	h := w.Header()
+	h.Set("Content-Type", f.Type)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", f.ETag)
+	http.ServeContent(w, r, f.Name, time.Time{}, bytes.NewReader(f.Body))
+	return nil
+}

@@ -1,0 +1,33 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"simplecqrs/codecs"
+	"simplecqrs/stream"
+	"simplecqrs/views"
+)
+
+// runLetters keeps the index of the open dead letters.
+func (n *Node) runLetters(ctx context.Context) {
+	n.letters = views.NewLetters(n.config.Logger, func(ctx context.Context, places ...stream.Place) ([]stream.Read, error) {
+		return n.client.ReadAt(ctx, codecs.DeadletterOrder, places...)
+	})
+	run := n.client.PrepareReplay(n.letters.Replay())
+	n.running.Go(func() { run(ctx) })
+}
+
+// Redrive writes a record to the log by which a role is to see to a dead letter, and
+// returns once it is acknowledged.
+func (n *Node) Redrive(ctx context.Context, r codecs.Redrive) error {
+	var value any // none for a record without one
+	if r.Value != nil {
+		value = r.Value
+	}
+	promise, err := n.redrive.EmitWithHeaders(r.Key, value, codecs.HeadersOfRedrive(r))
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	return stream.Await(ctx, promise)
+}

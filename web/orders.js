@@ -1,0 +1,23 @@
+// The view #/orders: place orders, see them go, find one.
+
+import { board } from './board.js';
+import { el } from './dom.js';
+import { list } from './list.js';
+import { placeForm } from './place.js';
+import { ticker } from './ticker.js';
+
+export const title = () => 'Orders';
+
+export function view({ query, signal }) {
+  return [
+    el('div', { class: 'head' },
+      el('h1', { tabindex: -1 }, 'Orders'),
+      el('p', { class: 'muted' }, 'A command becomes an event in a log; workers and a saga answer with more events; a table folds them to one row an order, which is what this list reads.')),
+    el('div', { class: 'split' },
+      el('section', { class: 'panel', 'aria-labelledby': 'board-title' },
+        el('header', {}, el('h2', { id: 'board-title' }, 'In flight'), el('span', { class: 'muted' }, 'drawn slower than it is')),
+        el('div', { class: 'body stack' }, placeForm(signal), board(signal))),
+      ticker(signal)),
+    list(query, signal),
+  ];
+}

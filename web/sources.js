@@ -1,0 +1,58 @@
+// The same order three times: its events, the row that they fold to, and the document
+// that queries read. What CQRS is, on one order.
+
+import * as api from './api.js';
+import { troubleNote } from './ask.js';
+import { breakable, el, fill } from './dom.js';
+import { many, moment } from './format.js';
+
+const pretty = (value) => JSON.stringify(value, null, 2);
+
+export function sourcesView(id, signal) {
+  const body = el('div', { class: 'sources' });
+  const look = async () => {
+    try {
+      fill(body, sides(await api.sources(id, signal)));
+    } catch (error) {
+      if (error.name !== 'AbortError') fill(body, troubleNote(error));
+    }
+  };
+  const element = el('section', { class: 'panel', 'aria-labelledby': 'sources-title' },
+    el('header', {}, el('h2', { id: 'sources-title' }, 'Three sides of the same order')), body);
+  return { element, look };
+}
+
+function sides({ events, row, document, notes = {} }) {
+  const version = { row: row?.meta?.version, document: document?.order?.version };
+  return [
+    side('Events', 'store.order', `${many(events.length, 'event')}`,
+      'What happened, each fact once and for good. It is the only truth: the other two can be thrown away and made again from it.',
+      notes.events, events.map(event)),
+    side('Row', 'view.order', version.row === undefined ? 'none' : `version ${version.row}`,
+      'What the events come to, folded one by one by a pure function. The table is a topic, too: whoever reads it has a copy.',
+      notes.row, row && el('pre', { tabindex: 0 }, pretty(row))),
+    side('Document', 'MongoDB', version.document === undefined ? 'none' : `version ${plain(version.document)}`,
+      'The row once more, where queries by status or time are quick. It follows milliseconds behind, and an older row never wins.',
+      notes.document, document && el('pre', { tabindex: 0 }, pretty(document))),
+  ];
+}
+
+// plain takes a number out of MongoDB's extended JSON.
+const plain = (value) => (typeof value === 'object' ? Object.values(value)[0] : value);
+
+function side(name, where, state, teaches, note, content) {
+  return el('section', { class: 'side' },
+    el('h3', {}, name, ' ', el('code', { class: 'muted' }, where), el('span', { class: 'muted state' }, state)),
+    el('p', {}, teaches),
+    note && el('p', { class: 'note warn' }, note),
+    content);
+}
+
+function event({ partition, offset, time, headers, value }) {
+  return el('details', { class: 'record' },
+    el('summary', {},
+      el('span', { class: 'mono' }, breakable(value?.type ?? 'not an event')),
+      el('span', { class: 'muted mono' }, ` ${partition}:${offset} `), moment(time)),
+    el('dl', { class: 'facts' }, Object.entries(headers ?? {}).map(([name, text]) => [el('dt', { class: 'mono' }, name), el('dd', { class: 'mono' }, text)])),
+    el('pre', { tabindex: 0 }, pretty(value)));
+}
