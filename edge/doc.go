@@ -19,6 +19,7 @@
 // Every request is bounded: its headers and its time in server.go, its body in
 // body.go, the waits for the log, the rows and an order's end in command.go,
 // query.go and prefer.go, a command's texts in control.go, how many orders it may go
-// to in bulk.go, a list's page in list.go. A client that waits is let go when the
+// to in bulk.go, a list's page in list.go, how many clients follow something and how long
+// one may take nothing in sse.go, what is looked through for an order in sources.go. A client that waits is let go when the
 // server stops.
 package edge

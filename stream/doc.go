@@ -24,6 +24,8 @@
 //     never before what lay in the log at that time is handled (timers.go).
 //   - Work that takes long holds up neither the other keys of its partition nor a
 //     rebalance (lanes.go).
+//   - Any number of readers follow a topic from any place in it, for the price of one,
+//     and none of them waits for another (tail.go, cursor.go).
 //   - A view's offset moves only over what its consumer has acknowledged (gate.go).
 //
 // The caller gives a [Config], opens a [Client], and runs processors and views

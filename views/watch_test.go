@@ -190,6 +190,12 @@ func TestAnOlderRowIsNotSeenAfterANewer(t *testing.T) {
 		id := newID()
 		s.put(rowOf(id, 1))
 		time.AfterFunc(time.Second, func() { w.stored(rowOf(id, 3)) })
+		time.AfterFunc(30*time.Second, func() { // and many looks
+			row, err := w.await(t.Context(), id, versionOf(1))
+			if err != nil || row.Meta.Version != 3 {
+				t.Errorf("one who comes later sees version %d, %v", row.Meta.Version, err)
+			}
+		})
 		var seen []int64
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
