@@ -65,8 +65,8 @@ func TestTheWholeSystemIsSeenFromAnyEdge(t *testing.T) {
 	if seen.Topics[0] != (stream.TopicRecords{Topic: codecs.StoreOrder, Records: int64(len(happy))}) {
 		t.Errorf("topics: %+v", seen.Topics)
 	}
-	if len(seen.Local) != 2 || seen.Local[0].Role != "table" || !seen.Local[0].Ready || seen.Local[0].Lag == nil || *seen.Local[0].Lag != 0 ||
-		seen.Local[1].Role != RoleEdge || seen.Local[1].Lag != nil {
+	if len(seen.Local) != 3 || seen.Local[0].Role != "table" || !seen.Local[0].Ready || seen.Local[0].Lag == nil || *seen.Local[0].Lag != 0 ||
+		seen.Local[1].Role != "letters" || seen.Local[2].Role != RoleEdge || seen.Local[2].Lag != nil {
 		t.Errorf("local: %+v", seen.Local)
 	}
 
