@@ -24,6 +24,7 @@ type parts struct {
 }
 
 const addresses = `
+  the page    %[1]s/
   another     curl -X POST %[1]s/command
   this one    curl %[1]s/query/%[2]s
   its history curl %[1]s/query/%[2]s/history
