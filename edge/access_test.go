@@ -43,7 +43,7 @@ func (w *world) routesOf() map[*http.Request]string {
 		check(w.t, err)
 		methods, err := route.GetMethods()
 		check(w.t, err)
-		path := strings.NewReplacer("{id}", seedID, anyVerb, "pause", anyResolution, "redrive", "{role}", "table", "{key}", seedID).Replace(template)
+		path := strings.NewReplacer("{id}", seedID, anyVerb, "pause", anyResolution, "redrive", anyLetter, "saga~store.order~0~0", "{role}", "table", "{key}", seedID).Replace(template)
 		for _, m := range methods {
 			all[w.request(m, path, "")] = template
 		}

@@ -39,6 +39,9 @@ type Letters interface {
 // anyResolution is the part of a route that names what is to become of a letter.
 const anyResolution = "{verb:redrive|discard}"
 
+// anyLetter is the part of a route that names a letter: no resolution can be taken for one.
+const anyLetter = "{id:[^/]*~[^/]*}"
+
 // A letter's id has slashes, which in a path would be parts of it.
 func pathID(id string) string { return strings.ReplaceAll(id, "/", "~") }
 
@@ -79,6 +82,9 @@ func (e *edge) letters(w http.ResponseWriter, r *http.Request) error {
 	}
 	limit, err := q.limit()
 	if err != nil {
+		return err
+	}
+	if err := q.filled(); err != nil {
 		return err
 	}
 	all, next, err := e.Letters.List(q["order"], q["role"], q["after"], limit)
@@ -349,6 +355,9 @@ func (e *edge) lettersMeant(all members) (ids []string, next string, err error) 
 		if p[name], err = filter.text(name, maxBody); err != nil {
 			return nil, "", err
 		}
+	}
+	if err := p.filled(); err != nil {
+		return nil, "", err
 	}
 	if p["order"] == "" && p["role"] == "" {
 		return nil, "", fail(http.StatusBadRequest, "the filter says nothing of the letters' order or role")

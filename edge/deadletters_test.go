@@ -154,8 +154,8 @@ func TestOpenLettersAreListedAndShown(t *testing.T) {
 	b.do(http.MethodGet, "/deadletters/"+first).want(t, 200, `{`+shown(7, true)+`,"headers":{"ce_id":"x"},"value":"{\"a\":1}"}`+"\n")
 	b.do(http.MethodGet, "/deadletters/"+second).want(t, 200, `{`+shown(9, false)+`,"headers":{"ce_id":"x"},"valueBase64":"/w=="}`+"\n")
 	b.do(http.MethodGet, "/deadletters/saga~store.order~3~8").wantProblem(t, 404, "no dead letter of this id is open: it was redriven or discarded, or never was one")
-	b.do(http.MethodGet, "/deadletters/me").wantProblem(t, 400,
-		`"me" is no dead letter's id: want a role, a topic, a partition and an offset, such as saga~store.order~3~17`)
+	b.do(http.MethodGet, "/deadletters/me~").wantProblem(t, 400,
+		`"me~" is no dead letter's id: want a role, a topic, a partition and an offset, such as saga~store.order~3~17`)
 	b.serve(b.asked("/deadletters", "since=now")).wantProblem(t, 400, `the parameter "since" is unknown; known are order, role, after, limit`)
 }
 
@@ -298,5 +298,12 @@ func TestWhoeverWaitsForAllOfAnOrderIsAnsweredForWhatComesBehind(t *testing.T) {
 	b.send("redrive", `{"filter":{"order":"`+seedID+`"}}`, "Prefer", "wait=5").decode(t, &got)
 	if len(got.Results) != 2 || got.Results[0].Status != 409 || got.Results[0].Error != "the letter stays: panic: still no" {
 		t.Errorf("of those that fail again: %+v", got)
+	}
+}
+
+func TestAParameterThatSaysNothingIsRefused(t *testing.T) {
+	b := newBox(t, aLetter(7))
+	for _, name := range []string{"order", "role", "after"} {
+		b.serve(b.asked("/deadletters", name+"=")).wantProblem(t, 400, fmt.Sprintf("%q is empty: leave it out", name))
 	}
 }

@@ -102,8 +102,8 @@ func New(c Config) http.Handler {
 	r.handle("/query/{id}/stream", e.followOrder, http.MethodGet)
 	r.handle("/deadletters", e.letters, http.MethodGet, http.MethodHead)
 	r.handle("/deadletters/"+anyResolution, e.redriveMany, http.MethodPost) // no letter's id is one
-	r.handle("/deadletters/{id}", e.letter, http.MethodGet, http.MethodHead)
-	r.handle("/deadletters/{id}/"+anyResolution, e.redrive, http.MethodPost)
+	r.handle("/deadletters/"+anyLetter, e.letter, http.MethodGet, http.MethodHead)
+	r.handle("/deadletters/"+anyLetter+"/"+anyResolution, e.redrive, http.MethodPost)
 	return r
 }
 

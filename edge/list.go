@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -190,6 +191,16 @@ func parametersOf(r *http.Request, known ...string) (parameters, error) {
 		p[name] = values[0]
 	}
 	return p, nil
+}
+
+// filled refuses parameters that say nothing, which are more likely a mistake than meant.
+func (p parameters) filled() error {
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		if p[name] == "" {
+			return fail(http.StatusBadRequest, "%q is empty: leave it out", name)
+		}
+	}
+	return nil
 }
 
 // filterNames are what a filter is made of.

@@ -225,7 +225,7 @@ func (c cursor) compare(other cursor) int {
 }
 
 func cursorOf(text string) (c cursor, err error) {
-	if _, err := fmt.Sscanf(text, "%d.%d", &c.partition, &c.since); err != nil || c.String() != text {
+	if _, err := fmt.Sscanf(text, "%d.%d", &c.partition, &c.since); err != nil || c.String() != text || c.partition < 0 || c.since < 0 {
 		return c, &order.Error{Kind: order.Invalid, Detail: fmt.Sprintf("%q is no place in the list: want what \"next\" of an answer says", text)}
 	}
 	return c, nil
