@@ -319,20 +319,20 @@ func TestARedriveIsWholeWheneverTheProcessIsKilled(t *testing.T) {
 		ids = append(ids, id)
 	}
 	open := func(p *process) (n int) {
-		after := ""
-		for {
-			answer, err := http.Get("http://" + p.addr + "/deadletters?limit=500&after=" + after)
+		for page := ""; ; {
+			answer, err := http.Get("http://" + p.addr + "/deadletters?limit=500" + page)
 			check(t, err)
-			var page struct {
+			var found struct {
 				Letters []shown
 				Next    string
 			}
-			err = json.NewDecoder(answer.Body).Decode(&page)
+			err = json.NewDecoder(answer.Body).Decode(&found)
 			check(t, errors.Join(err, answer.Body.Close()))
-			n += len(page.Letters)
-			if after = page.Next; after == "" {
+			n += len(found.Letters)
+			if found.Next == "" {
 				return n
 			}
+			page = "&after=" + found.Next
 		}
 	}
 	// The fold fails at the second event, and three more come behind it: the saga fails at
