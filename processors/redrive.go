@@ -34,11 +34,66 @@ func (in intake) redrives(ctx goka.Context, msg any, handle func(goka.Context, c
 }
 
 // resolved says what became of a letter. It is said again if the redrive comes again.
-func resolved(r codecs.Redrive, as codecs.Resolution, at time.Time) stream.Emission {
-	l := r.Letter
+func resolved(l codecs.Letter, actor string, as codecs.Resolution, at time.Time) stream.Emission {
 	l.Value, l.Headers = nil, nil
-	l.Resolved, l.Actor, l.Time = as, r.Actor, at
+	l.Resolved, l.Actor, l.Time = as, actor, at
 	return stream.Emission{Topic: codecs.DeadletterOrder, Key: l.Key, Headers: codecs.HeadersOfLetter(l)}
+}
+
+// standing is what a table's value says of its order and of a letter.
+type standing struct {
+	there   bool // else nothing is said
+	parked  string
+	waiting order.Waiting
+	past    int64
+	handled bool // it holds what the letter's record leads to
+}
+
+// verdict is what is to be done with the letter of a redrive.
+type verdict int
+
+const (
+	unlisted  verdict = iota // it has no turn, and has none to wait for
+	handled                  // it is handled now
+	placed                   // it gets its turn
+	stays                    // it is not its turn
+	letGo                    // it is discarded now
+	redriven                 // it was handled before
+	discarded                // it was discarded before, or nobody waits for it
+)
+
+// resolutions are those verdicts by which a letter is closed at once.
+var resolutions = map[verdict]codecs.Resolution{redriven: codecs.Redriven, discarded: codecs.Discarded}
+
+// judge says what is to be done. Who has a turn, and when, is what the list says, as a
+// letter is as old as the index that it was taken from. A letter that says it has one, and
+// is in no list, had it, unless the list was lost to a version that does not know lists.
+func judge(s standing, r codecs.Redrive) verdict {
+	switch place := r.Place(); {
+	case s.waiting.First() == place:
+		if r.Discard {
+			return letGo
+		}
+		return handled
+	case s.waiting.Holds(place):
+		return stays
+	case !r.Parked || !s.there:
+		if r.Discard {
+			return discarded
+		}
+		return unlisted
+	case s.handled:
+		return redriven
+	case past(r) == 0 || r.Offset < s.past:
+		return discarded
+	case r.Discard && s.parked != "" && len(s.waiting) == 0:
+		return letGo
+	case r.Discard: // too late
+		return redriven
+	case s.parked != "":
+		return placed
+	}
+	return handled
 }
 
 // isFirst reports whether a letter is the one whose turn it is. Hardly any order has one.

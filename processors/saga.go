@@ -116,10 +116,13 @@ func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 	switch {
 	case !first && comesAgain(l, state):
 		ctx.SetValue(state)
-		s.oweAgain(ctx, state, in)
+		owed, _ := s.owedFor(state, in)
+		for _, one := range owed {
+			one.Emit(ctx)
+		}
 	case state.Parked == "" || first:
 		if s.decideOn(ctx, l, state, in) && first { // it has come again, and what it failed at is mended
-			resolved(codecs.Redrive{Letter: l}, codecs.Redriven, s.config.now()).Emit(ctx)
+			resolved(l, "", codecs.Redriven, s.config.now()).Emit(ctx)
 		}
 	case timed: // it fires again once the order is decided for again
 	default:
@@ -197,26 +200,46 @@ func behindDecision(state saga.State) error {
 // it now, or at the end.
 func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	state, err := stored[saga.State](ctx)
-	in, unreadable := s.inputOf(r)
-	switch place := r.Place(); {
-	case r.Discard && !r.Parked && !state.Waiting.Holds(place):
-		resolved(r, codecs.Discarded, s.config.now()).Emit(ctx) // nothing waits for it
-	case err != nil:
+	if err != nil && (r.Parked || !r.Discard) {
 		s.stays(ctx, s.letterOf(r.Letter, err), r)
-	case unreadable != nil && !r.Parked: // anyone can write such
+		return
+	}
+	in, unreadable := s.inputOf(r)
+	// What was decided on moves nothing more, whatever it is.
+	owed, moves := s.owedFor(state, in)
+	v := judge(standing{
+		there: state.Revision > 0, parked: state.Parked, waiting: state.Waiting, past: state.Past,
+		handled: unreadable == nil && !moves,
+	}, r)
+	if v == unlisted && unreadable == nil {
+		v = handled
+		if state.Parked != "" {
+			v = placed
+		}
+	}
+	switch v {
+	case unlisted: // anyone can write such
 		s.letterOf(r.Letter, unreadable).Emit(ctx)
-	case r.Parked && !state.Waiting.Holds(place): // seen to before
-		s.again(ctx, r, state, in)
-	case r.Discard && state.Waiting.First() != place: // it stays as it is
-	case state.Parked != "" && state.Waiting.First() != place:
+	case stays:
+		s.stays(ctx, s.untried(r.Letter, behindDecision(state)), r)
+		ctx.SetValue(state)
+	case placed:
 		s.park(ctx, r.Letter, state, behindDecision(state))
-	case r.Discard:
+	case letGo:
 		s.discard(ctx, r, state)
-	case unreadable != nil:
-		r.Tries++
-		s.park(ctx, r.Letter, state, unreadable)
-	case s.decideOn(ctx, r.Letter, state, in):
-		resolved(r, codecs.Redriven, s.config.now()).Emit(ctx)
+	case redriven, discarded:
+		s.again(ctx, r, state, owed)
+		resolved(r.Letter, r.Actor, resolutions[v], s.config.now()).Emit(ctx)
+	case handled:
+		switch {
+		case unreadable != nil && !isFirst(state.Waiting, r.Letter):
+			s.letterOf(r.Letter, unreadable).Emit(ctx)
+		case unreadable != nil:
+			r.Tries++
+			s.park(ctx, r.Letter, state, unreadable)
+		case s.decideOn(ctx, r.Letter, state, in):
+			resolved(r.Letter, r.Actor, codecs.Redriven, s.config.now()).Emit(ctx)
+		}
 	}
 }
 
@@ -244,31 +267,36 @@ func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.Sta
 	}
 	ctx.SetValue(state)
 	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
-	resolved(r, codecs.Discarded, s.config.now()).Emit(ctx)
+	resolved(r.Letter, r.Actor, codecs.Discarded, s.config.now()).Emit(ctx)
 }
 
 // again is for a letter that is seen to: what was owed for that may have died before it
-// was said. An input that was decided on moves nothing more; one that would was discarded.
-func (s orchestrator) again(ctx goka.Context, r codecs.Redrive, state saga.State, in saga.Input) {
+// was said.
+func (s orchestrator) again(ctx goka.Context, r codecs.Redrive, state saga.State, owed []stream.Emission) {
+	if state.Revision == 0 {
+		return
+	}
 	ctx.SetValue(state)
 	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
-	as := codecs.Discarded
-	if in != nil && !r.Discard && s.oweAgain(ctx, state, in) {
-		as = codecs.Redriven
+	for _, one := range owed {
+		one.Emit(ctx)
 	}
-	resolved(r, as, s.config.now()).Emit(ctx)
+	if state.Parked != "" {
+		s.tellParked(ctx, state)
+	}
 }
 
-// oweAgain emits what is owed for an input that was decided on, and reports whether it was.
-func (s orchestrator) oweAgain(ctx goka.Context, state saga.State, in saga.Input) bool {
+// owedFor gives what is owed for an input that was decided on; true if it would move the
+// state, and so has yet to be.
+func (s orchestrator) owedFor(state saga.State, in saga.Input) (owed []stream.Emission, moves bool) {
+	if in == nil {
+		return nil, false
+	}
 	d, err := s.next(state, in, nil)
 	if err != nil || d.state.Revision != state.Revision {
-		return false
+		return nil, true
 	}
-	for _, owed := range d.owed {
-		owed.Emit(ctx)
-	}
-	return true
+	return d.owed, false
 }
 
 func (s orchestrator) emit(ctx goka.Context, effects []saga.Effect) {
