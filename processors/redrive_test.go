@@ -344,8 +344,15 @@ func TestATimerThatParkedAnOrderCanBeRedriven(t *testing.T) {
 	mended = true
 	d := s.redrive(l)
 	d.resolvedAs(t, codecs.Redriven, l)
-	if s.state(known).Parked != "" || len(d.emitted) != 2 || d.emitted[1].Type != "ORDER_TIMED_OUT" {
+	if s.state(known).Parked != "" || len(d.emitted) != 1 || d.emitted[0].Type != order.OrderUnparked {
 		t.Errorf("parked for %q, said %+v", s.state(known).Parked, d.emitted)
+	}
+	if d := s.timer(known, arming); len(d.emitted) > 0 { // the clocks stood still
+		t.Errorf("the timer from before says %+v", d.emitted)
+	}
+	_, arming, _ = s.state(known).Timer()
+	if e := s.timer(known, arming).event(t); e.Type != "ORDER_TIMED_OUT" {
+		t.Errorf("the next timer says %+v", e)
 	}
 	bad := codecs.Letter{Role: RoleSaga, Topic: codecs.SagaTimers, Written: noon, Key: known, Value: []byte("soon")}
 	if again := s.redrive(bad).letter(t); again.Parked || s.state(known).Parked != "" {

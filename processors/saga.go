@@ -146,7 +146,7 @@ func comesAgain(l codecs.Letter, state saga.State) bool {
 func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.State, in saga.Input) bool {
 	before, unparks := state, false
 	if isFirst(state.Waiting, l) {
-		before = state.Unpark(l.Place())
+		before = state.Unpark(l.Place(), s.config.now())
 		unparks = before.Parked == ""
 	}
 	decision, err := s.next(before, in, func(next saga.State) saga.State {
@@ -185,7 +185,7 @@ func unparking(l codecs.Letter) string { return l.Key + "/redriven/" + l.Place()
 
 // park has a letter wait. If it is the first, the error is why the order is parked.
 func (s orchestrator) park(ctx goka.Context, l codecs.Letter, state saga.State, err error) {
-	state = state.Park(l.Key, l.Place(), why(state.Parked, state.Waiting, l, err))
+	state = state.Park(l.Key, l.Place(), why(state.Parked, state.Waiting, l, err), s.config.now())
 	l.Parked = state.Waiting.Holds(l.Place())
 	s.untried(l, err).Emit(ctx)
 	ctx.SetValue(state)
@@ -261,7 +261,7 @@ func (s orchestrator) inputOf(r codecs.Redrive) (saga.Input, error) {
 
 // discard goes past the first letter.
 func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.State) {
-	state = state.Discard(r.Place(), past(r))
+	state = state.Discard(r.Place(), past(r), s.config.now())
 	if state.Parked == "" {
 		state = state.TellUnparked(unparking(r.Letter))
 	}

@@ -2,6 +2,7 @@ package processors
 
 import (
 	"testing"
+	"time"
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
@@ -155,5 +156,26 @@ func TestARedriveThatComesAgainSaysThatMoreWaits(t *testing.T) {
 		if len(said) != 2 || said[1].Type != order.OrderStuck {
 			t.Errorf("it says %+v", said)
 		}
+	}
+}
+
+func TestAnOrderThatIsParkedDoesNotExpire(t *testing.T) {
+	clock, mended := noon, false
+	c, d := config(), saga.Default()
+	c.Now = func() time.Time { return clock }
+	d.Deadline = 30 * time.Minute
+	s := start(t, Saga(c, d, func(s saga.State, in saga.Input) (saga.State, []saga.Effect) {
+		if _, ok := in.(saga.StepCompleted); ok && !mended {
+			panic("no such thing")
+		}
+		return saga.Decide(s, in)
+	}))
+	s.hear(request(known, order.Detail))
+	clock = noon.Add(time.Second)
+	l := s.hear(completion(known, order.Detail)).letter(t)
+	clock, mended = noon.Add(time.Hour), true
+	s.redrive(l)
+	if state := s.state(known); !state.Deadline.Equal(clock.Add(30*time.Minute-time.Second)) || state.Open.Step != order.Payment {
+		t.Errorf("the deadline is %v, and it is at %s", state.Deadline, state.Open.Step)
 	}
 }
