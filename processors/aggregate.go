@@ -2,7 +2,6 @@ package processors
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/lovoo/goka"
@@ -161,8 +160,10 @@ func (a aggregate) next(row order.Row, e order.Event) (order.Row, codecs.Encoded
 		return row, nil, err
 	}
 	encoded, err := codecs.Row{}.Encode(next)
-	if err == nil && len(encoded) > room(maxRowValue, next.Meta.Waiting) {
-		err = fmt.Errorf("the row would have more than %d bytes", maxRowValue)
+	if err == nil && len(encoded) > maxRowValue {
+		bare := next
+		bare.Meta.Parked, bare.Meta.Waiting = "", nil
+		err = tooLarge("row", codecs.Row{}, bare, maxRowValue)
 	}
 	return next, encoded, err
 }

@@ -120,16 +120,17 @@ func (in intake) stays(ctx goka.Context, letter stream.Emission, r codecs.Redriv
 }
 
 // maxWaitingValue is more than the letters that wait add to a table's value, in bytes,
-// and why they do. It is kept free in each record, so that an order can always be parked.
+// and why they do. It is kept free in each record, so that an order can always be parked:
+// what else a value has is held to its limit.
 const maxWaitingValue = 52 << 10
 
-// room is what a table's value may have: all that is for values and, if letters wait, what
-// is kept for those.
-func room(limit int, waiting order.Waiting) int {
-	if len(waiting) > 0 {
-		return limit + maxWaitingValue
+// tooLarge says that a table's value, without what waits, has more bytes than it may.
+func tooLarge(what string, codec goka.Codec, bare any, limit int) error {
+	encoded, err := codec.Encode(bare)
+	if err == nil && len(encoded) > limit {
+		err = fmt.Errorf("the %s would have more than %d bytes", what, limit)
 	}
-	return limit
+	return err
 }
 
 // why says why an order is parked once one more letter waits for the error: that of the

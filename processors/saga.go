@@ -259,14 +259,19 @@ func (s orchestrator) inputOf(r codecs.Redrive) (saga.Input, error) {
 	return in, nil
 }
 
-// discard goes past the first letter.
+// discard goes past the first letter. The word that the order is parked no more is owed
+// for ever only if the state has room for it.
 func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.State) {
 	state = state.Discard(r.Place(), past(r), s.config.now())
+	told := state
 	if state.Parked == "" {
-		state = state.TellUnparked(unparking(r.Letter))
+		told = state.TellUnparked(unparking(r.Letter))
+	}
+	if stateTooLarge(told) == nil {
+		state = told
 	}
 	ctx.SetValue(state)
-	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
+	s.emit(ctx, told.Owed(unparking(r.Letter), s.config.now()))
 	resolved(r.Letter, r.Actor, codecs.Discarded, s.config.now()).Emit(ctx)
 }
 
@@ -322,6 +327,11 @@ func (s orchestrator) tellParked(ctx goka.Context, state saga.State) {
 	}})
 }
 
+func stateTooLarge(bare saga.State) error {
+	bare.Parked, bare.Waiting = "", nil
+	return tooLarge("state", codecs.State{}, bare, maxStateValue)
+}
+
 type decision struct {
 	state   saga.State
 	encoded codecs.Encoded
@@ -352,8 +362,8 @@ func (s orchestrator) next(state saga.State, in saga.Input, finish func(saga.Sta
 		d.state = finish(d.state)
 	}
 	d.encoded, err = codecs.State{}.Encode(d.state)
-	if err == nil && len(d.encoded) > room(maxStateValue, d.state.Waiting) {
-		err = fmt.Errorf("the state would have more than %d bytes", maxStateValue)
+	if err == nil && len(d.encoded) > maxStateValue {
+		err = stateTooLarge(d.state)
 	}
 	return d, err
 }

@@ -1,6 +1,8 @@
 package processors
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,5 +179,68 @@ func TestAnOrderThatIsParkedDoesNotExpire(t *testing.T) {
 	s.redrive(l)
 	if state := s.state(known); !state.Deadline.Equal(clock.Add(30*time.Minute-time.Second)) || state.Open.Step != order.Payment {
 		t.Errorf("the deadline is %v, and it is at %s", state.Deadline, state.Open.Step)
+	}
+}
+
+// However large a value is, and however much waits, all of it fits its topic.
+func TestAValueHasRoomForAllThatMayWait(t *testing.T) {
+	poison := completion(known, order.Detail)
+	for _, role := range failingRoles(poison.ID) {
+		t.Run(role.role, func(t *testing.T) {
+			size := 0
+			begin := func() *shell {
+				s := start(t, role.start(func() int {
+					if size < 0 {
+						panic("no such thing")
+					}
+					return size
+				}))
+				s.hear(request(known, order.Detail))
+				return s
+			}
+			around := len(begin().hear(poison).stored[0])
+			const some = 1000 // more than a clock that is stopped, and a longer number, make of it
+			size = -1
+			s := begin()
+			first := s.hear(poison).letter(t)
+			for i := range 200 {
+				behind := happened(known, order.Pause.Type(), "")
+				behind.ID = fmt.Sprint("pause", i)
+				s.hear(behind).letter(t)
+			}
+			size = role.limit - around + some
+			if l := s.redrive(first).letter(t); !strings.HasSuffix(l.Reason, fmt.Sprintf("would have more than %d bytes", role.limit)) {
+				t.Errorf("what leaves no room for more is %q", l.Reason)
+			}
+			size = role.limit - around - some
+			d := s.redrive(first)
+			d.resolvedAs(t, codecs.Redriven, first)
+			if len(d.stored) != 1 || len(d.stored[0]) <= role.limit {
+				t.Errorf("stored are %d bytes, of a limit of %d", len(d.stored[0]), role.limit)
+			}
+		})
+	}
+}
+
+func TestADiscardFitsTheLargestState(t *testing.T) {
+	p := park(t, RoleSaga, upTo()[:2]...)
+	state := p.state(known)
+	size := func() int {
+		bare := state
+		bare.Parked, bare.Waiting = "", nil
+		encoded, err := codecs.State{}.Encode(bare)
+		check(t, err)
+		return len(encoded)
+	}
+	state.Inputs = map[order.Step]order.JSON{order.Mail: order.JSON(`""`)}
+	state.Inputs[order.Mail] = order.JSON(`"` + strings.Repeat("x", maxStateValue-size()-50) + `"`)
+	p.tester.SetTableValue(p.table, known, state)
+	d := p.discard(p.wait[0])
+	d.resolvedAs(t, codecs.Discarded, p.wait[0])
+	if len(d.emitted) != 1 || d.emitted[0].Type != order.OrderUnparked {
+		t.Errorf("it says %+v", d.emitted)
+	}
+	if len(d.stored) != 1 || len(d.stored[0]) > maxStateValue {
+		t.Errorf("stored are %d bytes", len(d.stored[0]))
 	}
 }
