@@ -12,7 +12,7 @@ import (
 )
 
 // RoleAggregate is the role that folds events into rows.
-const RoleAggregate = "aggregate"
+const RoleAggregate = codecs.RoleAggregate
 
 // Aggregate is the processor whose table is view.order: Kafka Streams' Transformer
 // with its state store. It hears every record, so it is also the one that answers

@@ -16,20 +16,21 @@ import (
 // it is this one. It reports false for any other record. Being in the log, behind all
 // that led to it, such a record means the same to whoever reads the log again.
 func (in intake) redrives(ctx goka.Context, msg any, handle func(goka.Context, codecs.Redrive)) bool {
-	to, found := ctx.Headers()[codecs.HeaderRedrive]
-	if !found || string(to) != in.role {
-		return found
-	}
 	value, _ := msg.([]byte) // nil for a tombstone
+	to, ok := codecs.RedriveTo(ctx.Key(), value, ctx.Headers())
+	if !ok {
+		return false
+	}
 	r, err := codecs.RedriveOf(ctx.Key(), value, ctx.Headers())
 	if err == nil && stream.Partition(ctx.Key(), in.partitions) != ctx.Partition() {
 		err = errors.New("it lies in the wrong partition")
 	}
-	if err != nil {
+	switch {
+	case err != nil && in.judge:
 		in.letter(ctx, value, fmt.Errorf("no letter can be redriven by this: %w", err))
-		return true
+	case err == nil && to == in.role:
+		handle(ctx, r)
 	}
-	handle(ctx, r)
 	return true
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // RoleSaga is the role that decides what an order does next.
-const RoleSaga = "saga"
+const RoleSaga = codecs.RoleSaga
 
 // Decide is the saga's decision, see [saga.Decide].
 type Decide func(saga.State, saga.Input) (saga.State, []saga.Effect)
