@@ -263,7 +263,7 @@ func TestStatesOnTheWire(t *testing.T) {
 		"state_scheduled": decide(saga.Begin(saga.Default(), id, nil, at(50), at(1), "edge")),
 		"state_full":      full(),
 		"state_parked":    parked,
-		"state_waiting":   decide(happy(nil)[:1]...).Park(id, "store.order/3/17", "no").Park(id, "saga.timers/3/2", "no"),
+		"state_waiting":   decide(happy(nil)[:1]...).Park(id, "store.order/3/17", "no", at(9)).Park(id, "saga.timers/3/2", "no", at(10)),
 		"state_inputs": decide(happy(map[order.Step]order.JSON{
 			order.Mail: order.JSON(`{"to":"<a@example.com>","n":12345678901234567890}`), order.Payment: order.JSON(`null`),
 		})[0]),

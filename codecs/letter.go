@@ -1,12 +1,16 @@
 package codecs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"strconv"
 	"strings"
 	"time"
+
+	"simplecqrs/order"
 )
 
 // Letter is a record that could not be handled, with where it lay and why. On
@@ -26,8 +30,8 @@ type Letter struct {
 	Headers   Headers
 
 	// Resolved is what became of it, on a record that follows the letter under the same
-	// id and has none of its bytes: the letter is then closed. Reason, Actor and Time say
-	// why, by whom and when.
+	// id and has none of its bytes: the letter is then closed, unless it stays. Reason,
+	// Actor and Time say why, by whom and when.
 	Resolved Resolution
 	Actor    string
 	Time     time.Time
@@ -40,7 +44,15 @@ type Resolution string
 const (
 	Redriven  Resolution = "redriven"
 	Discarded Resolution = "discarded"
+	Stays     Resolution = "stays" // it was to be discarded, could not be, and is as open as before
 )
+
+// NotOpen says that there is no such letter.
+func NotOpen() error {
+	return &order.Error{
+		Kind: order.NotFound, Detail: "no dead letter of this id is open: it was redriven or discarded, or never was one",
+	}
+}
 
 const letterPrefix = "deadletter_"
 
@@ -154,29 +166,56 @@ const (
 	// heard, or without a value.
 	HeaderRedrive = "redrive"
 
+	headerRedriveOf    = "redrive_of" // see sumOf
 	headerDiscard      = "redrive_discard"
 	headerRedriveActor = "redrive_actor"
 )
 
-// Of the roles these keep the letters of an order in their turn. The first is also the
-// one that answers for records which are nobody's, and lets go of those of roles that
-// have no table.
+// redriveHeaders are on no record but one that is for a role, or that somebody made of such
+// a one.
+var redriveHeaders = []string{HeaderRedrive, headerRedriveOf, headerDiscard, headerRedriveActor}
+
+// sumOf binds a redrive's headers to its record. There are services that copy the headers
+// of what they hear onto what they answer.
+func sumOf(key string, value []byte) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s%s", len(key), key, value))
+	return hex.EncodeToString(sum[:16])
+}
+
+// RedriveTo names the one role that a record of store.order is for; false for one that is
+// for all, whatever headers it has.
+func RedriveTo(key string, value []byte, headers Headers) (role string, ok bool) {
+	to, ok := headers[HeaderRedrive]
+	return string(to), ok && string(headers[headerRedriveOf]) == sumOf(key, value)
+}
+
+// The roles that keep the letters of an order in their turn. The first is also the one
+// that answers for records which are nobody's, and lets go of those of roles that have no
+// table.
 const (
-	roleWithRows   = "aggregate"
-	roleWithStates = "saga"
+	RoleAggregate = "aggregate"
+	RoleSaga      = "saga"
 )
+
+// to is the role that sees to it.
+func (r Redrive) to() string {
+	if r.Discard && r.Role != RoleSaga {
+		return RoleAggregate
+	}
+	return r.Role
+}
 
 // HeadersOfRedrive gives the headers under which it is written.
 func HeadersOfRedrive(r Redrive) Headers {
-	l, to := r.Letter, r.Role
+	l := r.Letter
 	if r.Discard {
-		l.Headers = nil
-		if r.Role != roleWithStates {
-			to = roleWithRows
-		}
+		l.Value, l.Headers = nil, nil
 	}
 	h := HeadersOfLetter(l)
-	h[HeaderRedrive] = []byte(to)
+	for _, name := range redriveHeaders {
+		delete(h, name) // the letter's record may have been one
+	}
+	h[HeaderRedrive], h[headerRedriveOf] = []byte(r.to()), []byte(sumOf(l.Key, l.Value))
 	if r.Discard {
 		h[headerDiscard] = []byte("true")
 	}
@@ -186,17 +225,21 @@ func HeadersOfRedrive(r Redrive) Headers {
 	return h
 }
 
-// RedriveOf reads a record back that HeaderRedrive is on.
+// RedriveOf reads a record back that is for a role.
 func RedriveOf(key string, value []byte, headers Headers) (Redrive, error) {
 	l, err := LetterOf(key, value, headers)
-	if err == nil && l.Role == "" {
-		err = errors.New("codecs: a letter without a role")
-	}
 	r := Redrive{
 		Letter: l, Discard: string(headers[headerDiscard]) == "true", Actor: string(headers[headerRedriveActor]),
 	}
-	for _, name := range []string{HeaderRedrive, headerDiscard, headerRedriveActor} {
+	for _, name := range redriveHeaders {
 		delete(r.Headers, name)
+	}
+	switch to := string(headers[HeaderRedrive]); {
+	case err != nil:
+	case l.Role == "":
+		err = errors.New("codecs: a letter without a role")
+	case to != r.to():
+		err = fmt.Errorf("codecs: %q is not the role that sees to a letter of %q", to, l.Role)
 	}
 	return r, err
 }

@@ -381,7 +381,7 @@ func TestThoseWhoFollowTheLogAreToldOfNoRedrive(t *testing.T) {
 	if shown(r) == nil {
 		t.Error("an event is not shown")
 	}
-	r.Headers[codecs.HeaderRedrive] = []byte("saga")
+	r.Headers = codecs.HeadersOfRedrive(codecs.Redrive{Letter: codecs.Letter{Role: "saga", Key: id, Value: r.Value}})
 	if got := shown(r); got != nil {
 		t.Errorf("a redrive is shown as %s", got)
 	}

@@ -33,7 +33,7 @@ func (n *Node) message(partitions int32) func(stream.Raw) []byte {
 		if stream.Partition(string(r.Key), int(partitions)) != r.Partition {
 			return nil
 		}
-		if _, redriven := r.Headers[codecs.HeaderRedrive]; redriven {
+		if _, redriven := codecs.RedriveTo(string(r.Key), r.Value, r.Headers); redriven {
 			return nil // for one role alone
 		}
 		e, err := codecs.Read(string(r.Key), r.Value, r.Headers, r.Time)

@@ -2,7 +2,6 @@ package processors
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/lovoo/goka"
@@ -13,7 +12,7 @@ import (
 )
 
 // RoleAggregate is the role that folds events into rows.
-const RoleAggregate = "aggregate"
+const RoleAggregate = codecs.RoleAggregate
 
 // Aggregate is the processor whose table is view.order: Kafka Streams' Transformer
 // with its state store. It hears every record, so it is also the one that answers
@@ -61,7 +60,7 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 	case row.Meta.Parked != "" && !row.Holds(e.ID) && !first:
 		a.park(ctx, l, row, behindFold(row))
 	case a.foldInto(ctx, l, row, e) && first: // it has come again, and what it failed at is mended
-		resolved(codecs.Redrive{Letter: l}, codecs.Redriven, a.now()).Emit(ctx)
+		resolved(l, "", codecs.Redriven, a.now()).Emit(ctx)
 	}
 }
 
@@ -100,39 +99,46 @@ func behindFold(row order.Row) error {
 
 // redriven folds the event of a letter in its turn.
 func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
-	switch {
-	case r.Discard && (r.Role != RoleAggregate || !r.Parked):
-		resolved(r, codecs.Discarded, a.now()).Emit(ctx) // nothing waits for it here
-		return
-	case !r.Parked:
-		a.sendOn(ctx, r)
+	if r.Discard && r.Role != RoleAggregate { // of a role without a table, where nothing waits for it
+		resolved(r.Letter, r.Actor, codecs.Discarded, a.now()).Emit(ctx)
 		return
 	}
 	row, err := stored[order.Row](ctx)
-	if err != nil {
-		a.stays(ctx, a.letterOf(r.Letter, err), r)
+	if err != nil && (r.Parked || !r.Discard) {
+		r.Tries++
+		a.stays(ctx, r, err, a.now())
 		return
 	}
 	e, unreadable := codecs.Read(r.Key, r.Value, r.Headers, r.Written)
-	switch {
-	case !row.Meta.Waiting.Holds(r.Place()): // seen to before; the first time may have died before that was said
+	switch v := judge(standing{
+		there: row.Meta.Version > 0, parked: row.Meta.Parked, waiting: row.Meta.Waiting, past: row.Meta.Past,
+		handled: unreadable == nil && row.Holds(e.ID),
+	}, r); v {
+	case unlisted:
+		a.sendOn(ctx, r)
+	case stays:
+		a.stays(ctx, r, behindFold(row), a.now())
 		ctx.SetValue(row)
-		as := codecs.Discarded
-		if unreadable == nil && row.Holds(e.ID) {
-			as = codecs.Redriven
-		}
-		resolved(r, as, a.now()).Emit(ctx)
-	case row.Meta.Waiting.First() != r.Place():
-		a.stays(ctx, a.untried(r.Letter, behindFold(row)), r)
-		ctx.SetValue(row)
-	case r.Discard:
+	case placed:
+		a.park(ctx, r.Letter, row, behindFold(row))
+	case letGo:
 		ctx.SetValue(order.Discard(row, r.Place(), past(r)))
-		resolved(r, codecs.Discarded, a.now()).Emit(ctx)
-	case unreadable != nil:
-		r.Tries++
-		a.park(ctx, r.Letter, row, unreadable)
-	case a.foldInto(ctx, r.Letter, row, e):
-		resolved(r, codecs.Redriven, a.now()).Emit(ctx)
+		resolved(r.Letter, r.Actor, codecs.Discarded, a.now()).Emit(ctx)
+	case redriven, discarded: // the first time may have died before that was said
+		if row.Meta.Version > 0 {
+			ctx.SetValue(row)
+		}
+		resolved(r.Letter, r.Actor, resolutions[v], a.now()).Emit(ctx)
+	case handled:
+		switch {
+		case unreadable != nil && !isFirst(row.Meta.Waiting, r.Letter): // anyone can write such
+			a.letterOf(r.Letter, unreadable).Emit(ctx)
+		case unreadable != nil:
+			r.Tries++
+			a.park(ctx, r.Letter, row, unreadable)
+		case a.foldInto(ctx, r.Letter, row, e):
+			resolved(r.Letter, r.Actor, codecs.Redriven, a.now()).Emit(ctx)
+		}
 	}
 }
 
@@ -145,7 +151,7 @@ func (a aggregate) sendOn(ctx goka.Context, r codecs.Redrive) {
 	}
 	h := goka.Headers(r.Headers).Merged(goka.Headers{codecs.HeaderMoved: []byte(r.Place())})
 	ctx.Emit(codecs.StoreOrder, r.Key, r.Value, goka.WithCtxEmitHeaders(h))
-	resolved(r, codecs.Redriven, a.now()).Emit(ctx)
+	resolved(r.Letter, r.Actor, codecs.Redriven, a.now()).Emit(ctx)
 }
 
 // next folds the event and encodes the row; an error parks the order.
@@ -155,8 +161,10 @@ func (a aggregate) next(row order.Row, e order.Event) (order.Row, codecs.Encoded
 		return row, nil, err
 	}
 	encoded, err := codecs.Row{}.Encode(next)
-	if err == nil && len(encoded) > room(maxRowValue, next.Meta.Waiting) {
-		err = fmt.Errorf("the row would have more than %d bytes", maxRowValue)
+	if err == nil && len(encoded) > maxRowValue {
+		bare := next
+		bare.Meta.Parked, bare.Meta.Waiting = "", nil
+		err = tooLarge("row", codecs.Row{}, bare, maxRowValue)
 	}
 	return next, encoded, err
 }

@@ -26,19 +26,14 @@ type intake struct {
 }
 
 // filter has a role pass over records by the type in their headers, before any is
-// decoded, and over those that another role alone is to handle once more. One that names
-// no type must be looked into.
+// decoded. One that names no type must be looked into.
 func (in intake) filter(wants func(order.Type) bool) stream.Filter {
 	return func(r stream.Record) bool { return in.hears(wants, r.Header) }
 }
 
 func (in intake) hears(wants func(order.Type) bool, header func(name string) []byte) bool {
 	t := codecs.TypeIn(header)
-	if t != "" && !wants(t) {
-		return false
-	}
-	to := header(codecs.HeaderRedrive)
-	return to == nil || string(to) == in.role
+	return t == "" || wants(t)
 }
 
 // event reads a record. It reports false if the record is not to be handled.

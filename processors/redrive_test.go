@@ -138,30 +138,62 @@ func TestARedriveIsForOneRole(t *testing.T) {
 	}
 }
 
-func TestAFilterDropsWhatAnotherRoleIsToHandleOnceMore(t *testing.T) {
-	in := intake{role: "payment"}
-	for to, want := range map[string]bool{"": true, "payment": true, "saga": false, "pay": false} {
-		h := codecs.HeadersOf(request(known, order.Payment))
-		if to != "" {
-			h[codecs.HeaderRedrive] = []byte(to)
-		}
-		got := in.hears(hearing(order.Payment).wants, func(name string) []byte { return h[name] })
-		if got != want {
-			t.Errorf("one for %q is heard: %v, want %v", to, got, want)
-		}
+func TestARedriveThatNamesNoLetterIsALetter(t *testing.T) {
+	l := codecs.Letter{Role: RoleSaga, Topic: codecs.StoreOrder, Written: noon, Key: known, Parked: true}
+	good := recordOf(request(known, order.Detail))
+	for name, spoil := range map[string]func(codecs.Headers){
+		"no place":      func(h codecs.Headers) { delete(h, "deadletter_offset") },
+		"no role":       func(h codecs.Headers) { delete(h, "deadletter_role") },
+		"another role":  func(h codecs.Headers) { h[codecs.HeaderRedrive] = []byte("payment") },
+		"nobody's role": func(h codecs.Headers) { h[codecs.HeaderRedrive] = []byte("nobody") },
+		"no number":     func(h codecs.Headers) { h["deadletter_partition"] = []byte("one") },
+	} {
+		l.Value, l.Headers = good.value, good.headers
+		r := record{key: known, value: good.value, headers: codecs.HeadersOfRedrive(codecs.Redrive{Letter: l})}
+		spoil(r.headers)
+		t.Run(name, func(t *testing.T) {
+			one := start(t, Aggregate(config(), order.Fold)).take(r)
+			if got := one.letter(t); len(one.stored) > 0 || !strings.HasPrefix(got.Reason, "no letter can be redriven by this: ") {
+				t.Errorf("it did %+v", one)
+			}
+			start(t, Saga(config(), saga.Default(), saga.Decide)).take(r).nothing(t) // one letter is enough
+			start(t, Worker(config(), plan(order.Detail), Echo{})).take(r).nothing(t)
+
+			// Redriven in its turn, it is what it always was, and not what its headers make of it.
+			again := one.letters[0]
+			again.Headers["redrive_discard"] = []byte("true")
+			d := start(t, Aggregate(config(), order.Fold)).redrive(again)
+			d.resolvedAs(t, codecs.Redriven, again)
+			if len(d.emitted) != 1 || d.emitted[0].Type != "ORDER_REQUESTED" {
+				t.Errorf("sent on is %+v", d.emitted)
+			}
+		})
 	}
 }
 
-func TestARedriveThatNamesNoLetterIsALetter(t *testing.T) {
-	for _, p := range []stream.Processor{Aggregate(config(), order.Fold), Saga(config(), saga.Default(), saga.Decide)} {
-		t.Run(p.Role, func(t *testing.T) {
-			r := recordOf(request(known, order.Detail))
-			r.headers[codecs.HeaderRedrive] = []byte(p.Role)
-			d := start(t, p).take(r)
-			if len(d.stored)+len(d.emitted) > 0 || len(d.letters) != 1 || !strings.HasPrefix(d.letters[0].Reason, "no letter can be redriven by this: ") {
-				t.Errorf("it did %+v", d)
-			}
-		})
+// A service that copies the headers of what it hears answers a redriven request so.
+func TestAnAnswerWithTheHeadersOfARedriveIsAnAnswer(t *testing.T) {
+	asked, answer := recordOf(request(known, order.Detail)), recordOf(completion(known, order.Detail))
+	l := codecs.Letter{Role: "order", Topic: codecs.StoreOrder, Written: noon, Key: known, Value: asked.value, Headers: asked.headers}
+	copied := codecs.HeadersOfRedrive(codecs.Redrive{Letter: l})
+	for name, value := range answer.headers {
+		copied[name] = value
+	}
+	answer.headers = copied
+
+	a := foldingAggregate(t)
+	a.take(answer)
+	if !a.row(known).Holds(completion(known, order.Detail).ID) {
+		t.Error("it is not folded")
+	}
+	s := start(t, Saga(config(), saga.Default(), saga.Decide))
+	s.take(asked)
+	if e := s.take(answer).event(t); e.Type != "PAYMENT_REQUESTED" {
+		t.Errorf("the saga says %s", e.Type)
+	}
+	in := intake{role: "payment"}
+	if !in.hears(func(t order.Type) bool { return t == "ORDER_COMPLETED" }, func(name string) []byte { return copied[name] }) {
+		t.Error("it is filtered away")
 	}
 }
 
@@ -344,8 +376,15 @@ func TestATimerThatParkedAnOrderCanBeRedriven(t *testing.T) {
 	mended = true
 	d := s.redrive(l)
 	d.resolvedAs(t, codecs.Redriven, l)
-	if s.state(known).Parked != "" || len(d.emitted) != 2 || d.emitted[1].Type != "ORDER_TIMED_OUT" {
+	if s.state(known).Parked != "" || len(d.emitted) != 1 || d.emitted[0].Type != order.OrderUnparked {
 		t.Errorf("parked for %q, said %+v", s.state(known).Parked, d.emitted)
+	}
+	if d := s.timer(known, arming); len(d.emitted) > 0 { // the clocks stood still
+		t.Errorf("the timer from before says %+v", d.emitted)
+	}
+	_, arming, _ = s.state(known).Timer()
+	if e := s.timer(known, arming).event(t); e.Type != "ORDER_TIMED_OUT" {
+		t.Errorf("the next timer says %+v", e)
 	}
 	bad := codecs.Letter{Role: RoleSaga, Topic: codecs.SagaTimers, Written: noon, Key: known, Value: []byte("soon")}
 	if again := s.redrive(bad).letter(t); again.Parked || s.state(known).Parked != "" {

@@ -12,7 +12,7 @@ import (
 )
 
 // RoleSaga is the role that decides what an order does next.
-const RoleSaga = "saga"
+const RoleSaga = codecs.RoleSaga
 
 // Decide is the saga's decision, see [saga.Decide].
 type Decide func(saga.State, saga.Input) (saga.State, []saga.Effect)
@@ -116,10 +116,13 @@ func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 	switch {
 	case !first && comesAgain(l, state):
 		ctx.SetValue(state)
-		s.oweAgain(ctx, state, in)
+		owed, _ := s.owedFor(state, in)
+		for _, one := range owed {
+			one.Emit(ctx)
+		}
 	case state.Parked == "" || first:
 		if s.decideOn(ctx, l, state, in) && first { // it has come again, and what it failed at is mended
-			resolved(codecs.Redrive{Letter: l}, codecs.Redriven, s.config.now()).Emit(ctx)
+			resolved(l, "", codecs.Redriven, s.config.now()).Emit(ctx)
 		}
 	case timed: // it fires again once the order is decided for again
 	default:
@@ -143,7 +146,7 @@ func comesAgain(l codecs.Letter, state saga.State) bool {
 func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.State, in saga.Input) bool {
 	before, unparks := state, false
 	if isFirst(state.Waiting, l) {
-		before = state.Unpark(l.Place())
+		before = state.Unpark(l.Place(), s.config.now())
 		unparks = before.Parked == ""
 	}
 	decision, err := s.next(before, in, func(next saga.State) saga.State {
@@ -182,7 +185,7 @@ func unparking(l codecs.Letter) string { return l.Key + "/redriven/" + l.Place()
 
 // park has a letter wait. If it is the first, the error is why the order is parked.
 func (s orchestrator) park(ctx goka.Context, l codecs.Letter, state saga.State, err error) {
-	state = state.Park(l.Key, l.Place(), why(state.Parked, state.Waiting, l, err))
+	state = state.Park(l.Key, l.Place(), why(state.Parked, state.Waiting, l, err), s.config.now())
 	l.Parked = state.Waiting.Holds(l.Place())
 	s.untried(l, err).Emit(ctx)
 	ctx.SetValue(state)
@@ -197,26 +200,47 @@ func behindDecision(state saga.State) error {
 // it now, or at the end.
 func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	state, err := stored[saga.State](ctx)
-	in, unreadable := s.inputOf(r)
-	switch place := r.Place(); {
-	case r.Discard && !r.Parked && !state.Waiting.Holds(place):
-		resolved(r, codecs.Discarded, s.config.now()).Emit(ctx) // nothing waits for it
-	case err != nil:
-		s.stays(ctx, s.letterOf(r.Letter, err), r)
-	case unreadable != nil && !r.Parked: // anyone can write such
-		s.letterOf(r.Letter, unreadable).Emit(ctx)
-	case r.Parked && !state.Waiting.Holds(place): // seen to before
-		s.again(ctx, r, state, in)
-	case r.Discard && state.Waiting.First() != place: // it stays as it is
-	case state.Parked != "" && state.Waiting.First() != place:
-		s.park(ctx, r.Letter, state, behindDecision(state))
-	case r.Discard:
-		s.discard(ctx, r, state)
-	case unreadable != nil:
+	if err != nil && (r.Parked || !r.Discard) {
 		r.Tries++
-		s.park(ctx, r.Letter, state, unreadable)
-	case s.decideOn(ctx, r.Letter, state, in):
-		resolved(r, codecs.Redriven, s.config.now()).Emit(ctx)
+		s.stays(ctx, r, err, s.config.now())
+		return
+	}
+	in, unreadable := s.inputOf(r)
+	// What was decided on moves nothing more, whatever it is.
+	owed, moves := s.owedFor(state, in)
+	v := judge(standing{
+		there: state.Revision > 0, parked: state.Parked, waiting: state.Waiting, past: state.Past,
+		handled: unreadable == nil && !moves,
+	}, r)
+	if v == unlisted && unreadable == nil {
+		v = handled
+		if state.Parked != "" {
+			v = placed
+		}
+	}
+	switch v {
+	case unlisted: // anyone can write such
+		s.letterOf(r.Letter, unreadable).Emit(ctx)
+	case stays:
+		s.stays(ctx, r, behindDecision(state), s.config.now())
+		ctx.SetValue(state)
+	case placed:
+		s.park(ctx, r.Letter, state, behindDecision(state))
+	case letGo:
+		s.discard(ctx, r, state)
+	case redriven, discarded:
+		s.again(ctx, r, state, owed)
+		resolved(r.Letter, r.Actor, resolutions[v], s.config.now()).Emit(ctx)
+	case handled:
+		switch {
+		case unreadable != nil && !isFirst(state.Waiting, r.Letter):
+			s.letterOf(r.Letter, unreadable).Emit(ctx)
+		case unreadable != nil:
+			r.Tries++
+			s.park(ctx, r.Letter, state, unreadable)
+		case s.decideOn(ctx, r.Letter, state, in):
+			resolved(r.Letter, r.Actor, codecs.Redriven, s.config.now()).Emit(ctx)
+		}
 	}
 }
 
@@ -236,39 +260,49 @@ func (s orchestrator) inputOf(r codecs.Redrive) (saga.Input, error) {
 	return in, nil
 }
 
-// discard goes past the first letter.
+// discard goes past the first letter. The word that the order is parked no more is owed
+// for ever only if the state has room for it.
 func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.State) {
-	state = state.Discard(r.Place(), past(r))
+	state = state.Discard(r.Place(), past(r), s.config.now())
+	told := state
 	if state.Parked == "" {
-		state = state.TellUnparked(unparking(r.Letter))
+		told = state.TellUnparked(unparking(r.Letter))
+	}
+	if stateTooLarge(told) == nil {
+		state = told
 	}
 	ctx.SetValue(state)
-	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
-	resolved(r, codecs.Discarded, s.config.now()).Emit(ctx)
+	s.emit(ctx, told.Owed(unparking(r.Letter), s.config.now()))
+	resolved(r.Letter, r.Actor, codecs.Discarded, s.config.now()).Emit(ctx)
 }
 
 // again is for a letter that is seen to: what was owed for that may have died before it
-// was said. An input that was decided on moves nothing more; one that would was discarded.
-func (s orchestrator) again(ctx goka.Context, r codecs.Redrive, state saga.State, in saga.Input) {
+// was said.
+func (s orchestrator) again(ctx goka.Context, r codecs.Redrive, state saga.State, owed []stream.Emission) {
+	if state.Revision == 0 {
+		return
+	}
 	ctx.SetValue(state)
 	s.emit(ctx, state.Owed(unparking(r.Letter), s.config.now()))
-	as := codecs.Discarded
-	if in != nil && !r.Discard && s.oweAgain(ctx, state, in) {
-		as = codecs.Redriven
+	for _, one := range owed {
+		one.Emit(ctx)
 	}
-	resolved(r, as, s.config.now()).Emit(ctx)
+	if state.Parked != "" {
+		s.tellParked(ctx, state)
+	}
 }
 
-// oweAgain emits what is owed for an input that was decided on, and reports whether it was.
-func (s orchestrator) oweAgain(ctx goka.Context, state saga.State, in saga.Input) bool {
+// owedFor gives what is owed for an input that was decided on; true if it would move the
+// state, and so has yet to be.
+func (s orchestrator) owedFor(state saga.State, in saga.Input) (owed []stream.Emission, moves bool) {
+	if in == nil {
+		return nil, false
+	}
 	d, err := s.next(state, in, nil)
 	if err != nil || d.state.Revision != state.Revision {
-		return false
+		return nil, true
 	}
-	for _, owed := range d.owed {
-		owed.Emit(ctx)
-	}
-	return true
+	return d.owed, false
 }
 
 func (s orchestrator) emit(ctx goka.Context, effects []saga.Effect) {
@@ -292,6 +326,11 @@ func (s orchestrator) tellParked(ctx goka.Context, state saga.State) {
 		OrderID: ctx.Key(), Type: order.OrderStuck, Cause: cause, Status: order.StatusStuck,
 		Reason: "no longer decided for: " + state.Parked, At: s.config.now(),
 	}})
+}
+
+func stateTooLarge(bare saga.State) error {
+	bare.Parked, bare.Waiting = "", nil
+	return tooLarge("state", codecs.State{}, bare, maxStateValue)
 }
 
 type decision struct {
@@ -324,8 +363,8 @@ func (s orchestrator) next(state saga.State, in saga.Input, finish func(saga.Sta
 		d.state = finish(d.state)
 	}
 	d.encoded, err = codecs.State{}.Encode(d.state)
-	if err == nil && len(d.encoded) > room(maxStateValue, d.state.Waiting) {
-		err = fmt.Errorf("the state would have more than %d bytes", maxStateValue)
+	if err == nil && len(d.encoded) > maxStateValue {
+		err = stateTooLarge(d.state)
 	}
 	return d, err
 }

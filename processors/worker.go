@@ -139,7 +139,7 @@ func (w worker) redriven(ctx goka.Context, r codecs.Redrive) {
 		if answer.Topic == codecs.DeadletterOrder {
 			return []stream.Emission{answer}
 		}
-		return []stream.Emission{answer, resolved(r, codecs.Redriven, at)}
+		return []stream.Emission{answer, resolved(r.Letter, r.Actor, codecs.Redriven, at)}
 	})
 }
 

@@ -111,33 +111,41 @@ func (s State) accept(in Commanded) State { return s.say(in, Word{}) }
 // stays what it is.
 func (s State) pause(in Commanded) State {
 	s.Paused = true
-	s.Open.Due, s.Open.Rest = stop(s.Open.Due, in.At)
-	s.Deadline, s.Rest = stop(s.Deadline, in.At)
+	s = s.stopped(in.At)
 	return s.say(in, Word{Type: order.OrderPaused, Status: s.Status})
+}
+
+// stopped is the state with those clocks stopped that run.
+func (s State) stopped(at time.Time) State {
+	if !s.Open.Due.IsZero() {
+		s.Open.Due, s.Open.Rest = stop(s.Open.Due, at)
+	}
+	if !s.Deadline.IsZero() {
+		s.Deadline, s.Rest = stop(s.Deadline, at)
+	}
+	return s
+}
+
+// running is the state with those clocks set going that were stopped.
+func (s State) running(at time.Time) State {
+	if s.Open.Rest > 0 {
+		s.Open.Due, s.Open.Rest = at.Add(s.Open.Rest), 0
+	}
+	if s.Rest > 0 {
+		s.Deadline, s.Rest = at.Add(s.Rest), 0
+	}
+	return s
 }
 
 // stop gives what is left until a time, at least the least there is, as of a time that
 // is set nothing would else tell that it was.
-func stop(due, at time.Time) (time.Time, time.Duration) {
-	if due.IsZero() {
-		return due, 0
-	}
-	return time.Time{}, max(due.Sub(at), 1)
-}
+func stop(due, at time.Time) (time.Time, time.Duration) { return time.Time{}, max(due.Sub(at), 1) }
 
 // resume sets the clocks going.
 func (s State) resume(in Commanded) State {
 	s.Paused = false
-	s.Open.Due, s.Open.Rest = run(s.Open.Rest, in.At)
-	s.Deadline, s.Rest = run(s.Rest, in.At)
+	s = s.running(in.At)
 	return s.say(in, Word{Type: order.OrderResumed, Status: s.Status})
-}
-
-func run(rest time.Duration, at time.Time) (time.Time, time.Duration) {
-	if rest == 0 {
-		return time.Time{}, 0
-	}
-	return at.Add(rest), 0
 }
 
 // goOn makes the attempt that only the pause held up.

@@ -18,10 +18,20 @@ func Decide(s State, in Input) (State, []Effect) {
 		next.OrderID, next.Unsettled = h.OrderID, true
 	}
 	next = next.decide(in)
-	if next.timer() != s.timer() {
-		next.Arming++
+	if next.Parked != "" {
+		next = next.stopped(h.At) // what it was decided to wait for it waits for when the rest is seen to
 	}
+	next = next.armed(s.timer())
 	return next, next.owedTo(h, in)
+}
+
+// armed is the state with another arming number, if its timer is set for anything else than
+// before.
+func (s State) armed(before timer) State {
+	if s.timer() != before {
+		s.Arming++
+	}
+	return s
 }
 
 func (s State) decide(in Input) State {
@@ -341,10 +351,7 @@ func (s State) begun(in AttemptRequested) State {
 // held stops the clocks that were just set going, of a paused order.
 func (s State) held(at time.Time) State {
 	if s.Paused {
-		s.Open.Due, s.Open.Rest = stop(s.Open.Due, at)
-		if !s.Deadline.IsZero() {
-			s.Deadline, s.Rest = stop(s.Deadline, at)
-		}
+		return s.stopped(at)
 	}
 	return s
 }
@@ -544,6 +551,9 @@ func (s State) request(at time.Time) Effect {
 		r.Reason = s.Undoing.Reason
 	} else {
 		r.Last = s.Definition.last(i)
+	}
+	if s.Parked != "" && o.Rest > 0 {
+		r.Deadline = at.Add(o.Rest) // its worker does not wait
 	}
 	return r
 }

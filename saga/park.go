@@ -7,31 +7,38 @@ import (
 )
 
 // Park has an order wait for an operator, and a letter in its turn: it is not decided for
-// until all letters that wait are redriven or discarded.
-func (s State) Park(orderID, letter, reason string) State {
+// until all letters that wait are redriven or discarded, and its clocks stand still.
+func (s State) Park(orderID, letter, reason string, at time.Time) State {
 	waiting := s.Waiting.With(letter)
 	if s.Parked == reason && len(waiting) == len(s.Waiting) {
 		return s
 	}
+	before := s.timer()
 	s = s.moved()
 	s.OrderID, s.Parked, s.Waiting = orderID, reason, waiting
-	return s
+	return s.stopped(at).armed(before)
 }
 
-// Unpark has a letter wait no more. With the last one the order is decided for again.
-func (s State) Unpark(letter string) State {
+// Unpark has a letter wait no more. With the last one the order is decided for again, and
+// its clocks go on with what was left on them.
+func (s State) Unpark(letter string, at time.Time) State {
+	before := s.timer()
 	s = s.moved()
 	s.Waiting = s.Waiting.Without(letter)
 	s.Parked = ""
 	if len(s.Waiting) > 0 {
 		s.Parked = order.YetToBeRedriven
+		return s
 	}
-	return s
+	if !s.Paused {
+		s = s.running(at)
+	}
+	return s.armed(before)
 }
 
 // Discard is Unpark for a letter that is never to be decided on, see [order.Discard].
-func (s State) Discard(letter string, past int64) State {
-	s = s.Unpark(letter)
+func (s State) Discard(letter string, past int64, at time.Time) State {
+	s = s.Unpark(letter, at)
 	s.Past = max(s.Past, past)
 	return s
 }
