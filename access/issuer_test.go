@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -76,6 +77,48 @@ func TestForgedTokensDoNotFloodTheIssuer(t *testing.T) {
 	}
 }
 
+func TestForgedTokensFloodNeitherAnIssuerThatFailsNorTheLog(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	i.Away(true)
+	s, asked := sparingOf(a), 0
+	next, now := s.next, time.Now()
+	s.next = roundTrip(func(r *http.Request) (*http.Response, error) { asked++; return next.RoundTrip(r) })
+	s.now = func() time.Time { return now }
+	for range 3 {
+		for range 20 {
+			wantRefused(t, a, issuertest.Sign(t, jose.ES256, issuertest.NewKey(t, "mine"), i.Claims("ann", "query")), order.Unavailable, "cannot be judged now")
+		}
+		now = now.Add(spare)
+	}
+	if logged := j.count("could not be fetched"); asked != 3 || logged != 1 {
+		t.Errorf("asked %d times, logged %d times; want 3 and 1", asked, logged)
+	}
+}
+
+func TestAClientThatHangsUpSaysNothingOfTheIssuer(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	ctx, hangUp := context.WithCancel(t.Context())
+	s := sparingOf(a)
+	next, gone := s.next, make(chan struct{})
+	s.next = roundTrip(func(r *http.Request) (*http.Response, error) {
+		hangUp()
+		<-gone
+		return next.RoundTrip(r)
+	})
+	if _, _, err := a.Authenticate(ctx, i.Token("ann", "query")); !errors.Is(err, context.Canceled) || order.KindOf(err) != 0 {
+		t.Errorf("it is told %v", err)
+	}
+	close(gone)
+	wantKnown(t, a, i.Token("ann", "query"), "ann", "query")
+	if j.count("could not be fetched") > 0 {
+		t.Error("the issuer is said to be away")
+	}
+}
+
 func TestAnIssuerThatIsAwayAtTheStartIsAskedAgain(t *testing.T) {
 	i := issuertest.Start(t)
 	i.Away(true)
@@ -97,7 +140,9 @@ func TestATokenIsNotRefusedForTheIssuersKeysBeingAway(t *testing.T) {
 	i.Away(true)
 	wantRefused(t, a, i.Token("ann", "query"), order.Unavailable, "cannot be judged now")
 	i.Away(false)
+	sparingOf(a).now = func() time.Time { return time.Now().Add(spare) }
 	wantKnown(t, a, i.Token("ann", "query"), "ann", "query")
+	j.said(t, "could be fetched again")
 	i.Away(true)
 	wantKnown(t, a, i.Token("ann", "query"), "ann", "query") // by the key that is known
 	wantRefused(t, a, i.Token("ann", "query", "aud", "others"), order.Invalid, "the token is not one")
