@@ -150,6 +150,16 @@ func (d door) known(r *http.Request, scope string) (*http.Request, error) {
 	return c.in(r), nil
 }
 
+// stays judges a client that reads on, as its token may have ended since it was let in.
+// While that cannot be told it stays.
+func (d door) stays(ctx context.Context, r *http.Request) error {
+	_, err := d.known(r.WithContext(ctx), ScopeQuery)
+	if refused := (*failure)(nil); errors.As(err, &refused) {
+		return err
+	}
+	return nil
+}
+
 // ours reports whether a Host is loopback's, or among those that were given.
 func (d door) ours(host string) bool {
 	return localName(host) || slices.ContainsFunc(d.Hosts, func(h string) bool { return strings.EqualFold(h, nameIn(host)) })
