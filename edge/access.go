@@ -80,10 +80,13 @@ type Guard struct {
 // door is a guard at work.
 type door struct {
 	Guard
-	limits *limits // nil: there is none
+	limits  *limits // nil: there is none
+	waiters *waiters
 }
 
-func newDoor(g Guard) door { return door{g, newLimits(g.CommandRate, g.CommandBurst)} }
+func newDoor(g Guard) door {
+	return door{g, newLimits(g.CommandRate, g.CommandBurst), &waiters{}}
+}
 
 // guarded lets in to a route whom it is for.
 func (d door) guarded(route string, h handler) handler {
@@ -103,6 +106,11 @@ func (d door) guarded(route string, h handler) handler {
 				return err
 			}
 		}
+		leave, err := d.waiters.enter(r)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		return h(w, r)
 	}
 }
