@@ -133,7 +133,7 @@ func newRouter(h Health) *router {
 	}, []string{"route", "method", "code"})}
 	h.Registry.MustRegister(r.seconds)
 	r.handle("/healthz", healthz, http.MethodGet, http.MethodHead)
-	r.handle("/readyz", readyz(h.Ready), http.MethodGet, http.MethodHead)
+	r.handle("/readyz", readyz(r.door, h.Ready), http.MethodGet, http.MethodHead)
 	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
 	if h.Level != nil {
 		r.handle("/monitor/log", showLevel(h), http.MethodGet, http.MethodHead)
