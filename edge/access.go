@@ -22,8 +22,10 @@ const (
 // Scopes are all that there are.
 func Scopes() []string { return []string{ScopeCommand, ScopeQuery, ScopeAdmin} }
 
-// forAll is the scope of what strangers may ask.
-const forAll = ""
+const (
+	forAll   = ""  // is the scope of what strangers may ask
+	forKnown = "*" // and this of what all may who have a good token
+)
 
 // scopes says which scope a route needs, by the first part of its template.
 var scopes = map[string]string{
@@ -45,7 +47,7 @@ var scopes = map[string]string{
 // shows before anything is served.
 func scopeOf(route string) string {
 	if route == noRoute {
-		return forAll
+		return forKnown // strangers are not told what there is
 	}
 	part, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
 	scope, listed := scopes[part]
@@ -148,7 +150,7 @@ func (d door) known(r *http.Request, scope string) (*http.Request, error) {
 		return r, err
 	}
 	c := caller{subject, scopes}
-	if scope != forAll && !c.may(scope) {
+	if scope != forAll && scope != forKnown && !c.may(scope) {
 		return r, &failure{
 			status: http.StatusForbidden,
 			detail: "this needs the scope " + scope + ", which the token does not have",

@@ -292,3 +292,17 @@ func TestBrowsersAreToBeStrictWithAllThatIsServed(t *testing.T) {
 		w.serve(r).wantHeaders(t, "Strict-Transport-Security", want)
 	}
 }
+
+func TestStrangersAreNotToldWhichRoutesThereAre(t *testing.T) {
+	w := newLockedWorld(t)
+	for path, method := range map[string]string{"/nowhere": http.MethodGet, "/command": http.MethodDelete, "/healthz": http.MethodPut} {
+		a := w.do(method, path)
+		a.wantProblem(t, http.StatusUnauthorized, "this needs a token: send the header Authorization with Bearer and a token")
+		a.wantHeaders(t, "Allow", "")
+		if a := w.do(method, path, holding("nonsense")...); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s %s: answered %d", method, path, a.StatusCode)
+		}
+	}
+	w.do(http.MethodGet, "/nowhere", holding("ann:query")...).wantProblem(t, http.StatusNotFound, "nothing is served at /nowhere")
+	w.do(http.MethodDelete, "/command", holding("ann:query")...).wantHeaders(t, "Allow", "GET, POST")
+}
