@@ -99,7 +99,12 @@ func (d door) guarded(route string, h handler) handler {
 				return err
 			}
 		}
-		r, err := d.known(r, scope)
+		var err error
+		if v, done := r.Context().Value(findingKey{}).(finding); done {
+			err = v.err
+		} else {
+			r, err = d.known(r, scope)
+		}
 		if err != nil {
 			return err
 		}
@@ -115,6 +120,28 @@ func (d door) guarded(route string, h handler) handler {
 		defer leave()
 		return h(w, r)
 	}
+}
+
+// finding is what came of a look at who sent a request.
+type finding struct{ err error }
+
+type findingKey struct{}
+
+// introduced finds out who sent a request before it takes part in a trace that it names:
+// a stranger's could name anybody's, and have each of its requests kept.
+func (d door) introduced(route string, h http.Handler) http.Handler {
+	scope := scopeOf(route)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, sent := r.Header["Traceparent"]; sent && d.Callers != nil {
+			known, err := d.known(r, scope)
+			if err != nil {
+				known.Header.Del("Traceparent")
+				known.Header.Del("Tracestate")
+			}
+			r = known.WithContext(context.WithValue(known.Context(), findingKey{}, finding{err}))
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // reads reports whether requests with a method change nothing.

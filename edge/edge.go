@@ -168,7 +168,7 @@ func (r *router) serve(route string, h handler) http.Handler {
 	if quiet[route] {
 		return counted
 	}
-	return r.tracing.Handler(route, counted)
+	return r.door.introduced(route, r.tracing.Handler(route, counted))
 }
 
 func now() time.Time { return time.Now().UTC() }
