@@ -54,7 +54,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 }
 
 // Authenticate tells whom a token is of, and what its holder may do. An error is an
-// *[order.Error]: Unavailable if it cannot be told now, else Invalid.
+// *[order.Error], Unavailable if it cannot be told now, else Invalid, or the error of ctx.
 func (a *Access) Authenticate(ctx context.Context, token string) (subject string, scopes []string, err error) {
 	if a.tokens != nil {
 		if t, found := a.tokens.value().find(token); found {

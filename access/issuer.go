@@ -48,11 +48,24 @@ func newIssuer(c Config) (*issuer, error) {
 	if c.Audience == "" {
 		return nil, errors.New("access: say for which audience the issuer's tokens must be, or those meant for others would be good here")
 	}
-	return &issuer{
-		url: c.Issuer, audience: c.Audience, scopes: c.Scopes, log: c.Logger,
-		client: &http.Client{Transport: &sparing{next: http.DefaultTransport, now: time.Now}, Timeout: askTime},
-		now:    time.Now,
-	}, nil
+	i := &issuer{url: c.Issuer, audience: c.Audience, scopes: c.Scopes, log: c.Logger, now: time.Now}
+	i.client = asking(i.keysChanged)
+	return i, nil
+}
+
+// asking gives a client that asks an issuer.
+func asking(changed func(error)) *http.Client {
+	return &http.Client{Transport: &sparing{next: http.DefaultTransport, now: time.Now, changed: changed}, Timeout: askTime}
+}
+
+// keysChanged tells once that the keys cannot be had, and of the end of that: how often
+// they are asked for is up to whoever sends tokens.
+func (i *issuer) keysChanged(err error) {
+	if err != nil {
+		i.log.Warn("the keys of the issuer of tokens could not be fetched", slog.String("issuer", i.url), slog.Any("error", err))
+		return
+	}
+	i.log.Info("the keys of the issuer of tokens could be fetched again", slog.String("issuer", i.url))
 }
 
 func loopback(host string) bool {
@@ -82,8 +95,8 @@ func (i *issuer) discover(ctx context.Context) {
 }
 
 func (i *issuer) find(ctx context.Context) error {
-	ctx = oidc.ClientContext(ctx, i.client)
-	found, err := oidc.NewProvider(ctx, i.url)
+	// By a client that knows of no try before, as discover waits between them.
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, asking(nil)), i.url)
 	if err != nil {
 		return err
 	}
@@ -96,7 +109,8 @@ func (i *issuer) find(ctx context.Context) error {
 	if its.Keys == "" {
 		return errors.New("it does not say where its keys are")
 	}
-	i.verifier.Store(oidc.NewVerifier(i.url, keys{oidc.NewRemoteKeySet(ctx, its.Keys)}, &oidc.Config{
+	set := oidc.NewRemoteKeySet(oidc.ClientContext(ctx, i.client), its.Keys)
+	i.verifier.Store(oidc.NewVerifier(i.url, keys{set}, &oidc.Config{
 		ClientID:             i.audience,
 		SupportedSigningAlgs: algorithms,
 		Now:                  func() time.Time { return i.now().Add(-clockSkew) },
@@ -123,14 +137,15 @@ func (i *issuer) authenticate(ctx context.Context, jwt string) (subject string, 
 	if verifier == nil {
 		return "", nil, away()
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	limited, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var by fault
-	verified, err := verifier.Verify(context.WithValue(ctx, fault{}, &by), jwt)
+	verified, err := verifier.Verify(context.WithValue(limited, fault{}, &by), jwt)
 	var expired *oidc.TokenExpiredError
 	switch {
+	case by.away != nil && ctx.Err() != nil:
+		return "", nil, ctx.Err() // who asked is gone, which tells nothing of the issuer
 	case by.away != nil:
-		i.log.Warn("the keys of the issuer of tokens could not be fetched", slog.String("issuer", i.url), slog.Any("error", by.away))
 		return "", nil, away()
 	case errors.As(err, &expired):
 		return "", nil, refused("the token has expired: get a new one from its issuer")

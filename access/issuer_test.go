@@ -1,10 +1,12 @@
 package access
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +60,14 @@ func TestAnIssuersNewKeyIsTakenAndItsOldOneIsNot(t *testing.T) {
 	i.Rotate()
 	wantKnown(t, a, old, "ann", "query") // nobody has told us yet
 	sparingOf(a).now = func() time.Time { return time.Now().Add(spare) }
-	wantKnown(t, a, i.Token("bob", "query"), "bob", "query")
+	// The set of keys gives what it has fetched to those who wait for it a moment before
+	// it takes it over.
+	taken := func(token string) bool { _, _, err := a.Authenticate(t.Context(), token); return err == nil }
+	bobs := i.Token("bob", "query")
+	for limit := time.Now().Add(time.Minute); (!taken(bobs) || taken(old)) && time.Now().Before(limit); {
+		runtime.Gosched()
+	}
+	wantKnown(t, a, bobs, "bob", "query")
 	wantRefused(t, a, old, order.Invalid, "the token is not one that "+i.URL)
 }
 
@@ -73,6 +82,48 @@ func TestForgedTokensDoNotFloodTheIssuer(t *testing.T) {
 	}
 	if n := i.Asked(); n != 1 {
 		t.Errorf("the issuer was asked for its keys %d times", n)
+	}
+}
+
+func TestForgedTokensFloodNeitherAnIssuerThatFailsNorTheLog(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	i.Away(true)
+	s, asked := sparingOf(a), 0
+	next, now := s.next, time.Now()
+	s.next = roundTrip(func(r *http.Request) (*http.Response, error) { asked++; return next.RoundTrip(r) })
+	s.now = func() time.Time { return now }
+	for range 3 {
+		for range 20 {
+			wantRefused(t, a, issuertest.Sign(t, jose.ES256, issuertest.NewKey(t, "mine"), i.Claims("ann", "query")), order.Unavailable, "cannot be judged now")
+		}
+		now = now.Add(spare)
+	}
+	if logged := j.count("could not be fetched"); asked != 3 || logged != 1 {
+		t.Errorf("asked %d times, logged %d times; want 3 and 1", asked, logged)
+	}
+}
+
+func TestAClientThatHangsUpSaysNothingOfTheIssuer(t *testing.T) {
+	i := issuertest.Start(t)
+	a, j := openWith(t, i)
+	j.said(t, "the issuer of tokens was found")
+	ctx, hangUp := context.WithCancel(t.Context())
+	s := sparingOf(a)
+	next, gone := s.next, make(chan struct{})
+	s.next = roundTrip(func(r *http.Request) (*http.Response, error) {
+		hangUp()
+		<-gone
+		return next.RoundTrip(r)
+	})
+	if _, _, err := a.Authenticate(ctx, i.Token("ann", "query")); !errors.Is(err, context.Canceled) || order.KindOf(err) != 0 {
+		t.Errorf("it is told %v", err)
+	}
+	close(gone)
+	wantKnown(t, a, i.Token("ann", "query"), "ann", "query")
+	if j.count("could not be fetched") > 0 {
+		t.Error("the issuer is said to be away")
 	}
 }
 
@@ -97,7 +148,9 @@ func TestATokenIsNotRefusedForTheIssuersKeysBeingAway(t *testing.T) {
 	i.Away(true)
 	wantRefused(t, a, i.Token("ann", "query"), order.Unavailable, "cannot be judged now")
 	i.Away(false)
+	sparingOf(a).now = func() time.Time { return time.Now().Add(spare) }
 	wantKnown(t, a, i.Token("ann", "query"), "ann", "query")
+	j.said(t, "could be fetched again")
 	i.Away(true)
 	wantKnown(t, a, i.Token("ann", "query"), "ann", "query") // by the key that is known
 	wantRefused(t, a, i.Token("ann", "query", "aud", "others"), order.Invalid, "the token is not one")

@@ -3,8 +3,10 @@ package access
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -27,6 +29,8 @@ type kept[T any] struct {
 	parse func(contents [][]byte) (T, error)
 	log   *slog.Logger
 
+	gone *T // what counts once a file is gone; nil: what was read before
+
 	now  atomic.Pointer[T]
 	seen [][]byte // what was read last
 	told string   // of what was told last that it is wrong
@@ -47,6 +51,10 @@ func (k *kept[T]) look() (changed bool, err error) {
 	contents := make([][]byte, len(k.files))
 	for i, name := range k.files {
 		if contents[i], err = readFile(name); err != nil {
+			if k.revoked(err) {
+				k.now.Store(k.gone)
+				k.seen = nil
+			}
 			return false, err
 		}
 	}
@@ -62,6 +70,9 @@ func (k *kept[T]) look() (changed bool, err error) {
 	return true, nil
 }
 
+// revoked reports whether an error says that what was read before counts no more.
+func (k *kept[T]) revoked(err error) bool { return k.gone != nil && errors.Is(err, fs.ErrNotExist) }
+
 // watch looks until ctx ends, and tells of each mistake once.
 func (k *kept[T]) watch(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
@@ -76,7 +87,11 @@ func (k *kept[T]) watch(ctx context.Context) {
 		switch changed, err := k.look(); {
 		case err != nil && err.Error() != k.told:
 			k.told = err.Error()
-			k.log.Error("what was read before stays, as what is there now cannot be used", files, slog.Any("error", err))
+			what := "what was read before stays, as what is there now cannot be used"
+			if k.revoked(err) {
+				what = "what was read before counts no more, as it is gone"
+			}
+			k.log.Error(what, files, slog.Any("error", err))
 		case changed:
 			k.told = ""
 			k.log.Info("read anew", files)

@@ -43,9 +43,11 @@ func (all tokens) find(sent string) (found token, ok bool) {
 }
 
 // openTokens reads a file that has a token on each line: it or its hash, its subject,
-// its scopes with commas between them. Lines that begin with # say nothing.
+// its scopes with commas between them. Lines that begin with # say nothing. At first
+// there must be a token in it, or it is the wrong file; when later there is none, or no
+// file, then because all were taken out, and nobody has one.
 func openTokens(c Config) (*kept[tokens], error) {
-	return open(c.Logger, func(contents [][]byte) (tokens, error) {
+	k, err := open(c.Logger, func(contents [][]byte) (tokens, error) {
 		all, plain, err := tokensIn(string(contents[0]), c.Scopes)
 		if err != nil {
 			return nil, err
@@ -62,6 +64,14 @@ func openTokens(c Config) (*kept[tokens], error) {
 		}
 		return all, nil
 	}, c.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	if len(k.value()) == 0 {
+		return nil, fmt.Errorf("%s: there is no token in it", c.Tokens)
+	}
+	k.gone = new(tokens)
+	return k, nil
 }
 
 // tokensIn reads the tokens of a text, and whether it has any in plain.
@@ -82,9 +92,6 @@ func tokensIn(text string, scopes []string) (all tokens, plain bool, err error) 
 			return nil, false, fmt.Errorf("there are more than %d tokens", maxTokens)
 		}
 		plain = plain || !strings.HasPrefix(line, hashed)
-	}
-	if len(all) == 0 {
-		return nil, false, errors.New("there is no token in it")
 	}
 	return all, plain, nil
 }

@@ -22,8 +22,10 @@ const (
 // Scopes are all that there are.
 func Scopes() []string { return []string{ScopeCommand, ScopeQuery, ScopeAdmin} }
 
-// forAll is the scope of what strangers may ask.
-const forAll = ""
+const (
+	forAll   = ""  // is the scope of what strangers may ask
+	forKnown = "*" // and this of what all may who have a good token
+)
 
 // scopes says which scope a route needs, by the first part of its template.
 var scopes = map[string]string{
@@ -45,7 +47,7 @@ var scopes = map[string]string{
 // shows before anything is served.
 func scopeOf(route string) string {
 	if route == noRoute {
-		return forAll
+		return forKnown // strangers are not told what there is
 	}
 	part, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
 	scope, listed := scopes[part]
@@ -80,10 +82,13 @@ type Guard struct {
 // door is a guard at work.
 type door struct {
 	Guard
-	limits *limits // nil: there is none
+	limits  *limits // nil: there is none
+	waiters *waiters
 }
 
-func newDoor(g Guard) door { return door{g, newLimits(g.CommandRate, g.CommandBurst)} }
+func newDoor(g Guard) door {
+	return door{g, newLimits(g.CommandRate, g.CommandBurst), &waiters{}}
+}
 
 // guarded lets in to a route whom it is for.
 func (d door) guarded(route string, h handler) handler {
@@ -94,7 +99,12 @@ func (d door) guarded(route string, h handler) handler {
 				return err
 			}
 		}
-		r, err := d.known(r, scope)
+		var err error
+		if v, done := r.Context().Value(findingKey{}).(finding); done {
+			err = v.err
+		} else {
+			r, err = d.known(r, scope)
+		}
 		if err != nil {
 			return err
 		}
@@ -103,8 +113,35 @@ func (d door) guarded(route string, h handler) handler {
 				return err
 			}
 		}
+		leave, err := d.waiters.enter(r)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		return h(w, r)
 	}
+}
+
+// finding is what came of a look at who sent a request.
+type finding struct{ err error }
+
+type findingKey struct{}
+
+// introduced finds out who sent a request before it takes part in a trace that it names:
+// a stranger's could name anybody's, and have each of its requests kept.
+func (d door) introduced(route string, h http.Handler) http.Handler {
+	scope := scopeOf(route)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, sent := r.Header["Traceparent"]; sent && d.Callers != nil {
+			known, err := d.known(r, scope)
+			if err != nil {
+				known.Header.Del("Traceparent")
+				known.Header.Del("Tracestate")
+			}
+			r = known.WithContext(context.WithValue(known.Context(), findingKey{}, finding{err}))
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // reads reports whether requests with a method change nothing.
@@ -140,7 +177,7 @@ func (d door) known(r *http.Request, scope string) (*http.Request, error) {
 		return r, err
 	}
 	c := caller{subject, scopes}
-	if scope != forAll && !c.may(scope) {
+	if scope != forAll && scope != forKnown && !c.may(scope) {
 		return r, &failure{
 			status: http.StatusForbidden,
 			detail: "this needs the scope " + scope + ", which the token does not have",
@@ -148,6 +185,16 @@ func (d door) known(r *http.Request, scope string) (*http.Request, error) {
 		}
 	}
 	return c.in(r), nil
+}
+
+// stays judges a client that reads on, as its token may have ended since it was let in.
+// While that cannot be told it stays.
+func (d door) stays(ctx context.Context, r *http.Request) error {
+	_, err := d.known(r.WithContext(ctx), ScopeQuery)
+	if refused := (*failure)(nil); errors.As(err, &refused) {
+		return err
+	}
+	return nil
 }
 
 // ours reports whether a Host is loopback's, or among those that were given.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -290,5 +291,57 @@ func TestBrowsersAreToBeStrictWithAllThatIsServed(t *testing.T) {
 		r := w.request(http.MethodGet, "/healthz", "")
 		r.Host, r.TLS = host, &tls.ConnectionState{}
 		w.serve(r).wantHeaders(t, "Strict-Transport-Security", want)
+	}
+}
+
+func TestStrangersAreNotToldWhichRoutesThereAre(t *testing.T) {
+	w := newLockedWorld(t)
+	for path, method := range map[string]string{"/nowhere": http.MethodGet, "/command": http.MethodDelete, "/healthz": http.MethodPut} {
+		a := w.do(method, path)
+		a.wantProblem(t, http.StatusUnauthorized, "this needs a token: send the header Authorization with Bearer and a token")
+		a.wantHeaders(t, "Allow", "")
+		if a := w.do(method, path, holding("nonsense")...); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s %s: answered %d", method, path, a.StatusCode)
+		}
+	}
+	w.do(http.MethodGet, "/nowhere", holding("ann:query")...).wantProblem(t, http.StatusNotFound, "nothing is served at /nowhere")
+	w.do(http.MethodDelete, "/command", holding("ann:query")...).wantHeaders(t, "Allow", "GET, POST")
+}
+
+// counting counts how often it is asked.
+type counting struct {
+	callers
+	asked int
+}
+
+func (c *counting) Authenticate(ctx context.Context, token string) (string, []string, error) {
+	c.asked++
+	return c.callers.Authenticate(ctx, token)
+}
+
+func TestAStrangersRequestTakesNoPartInATraceThatItNames(t *testing.T) {
+	const sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	all := &counting{}
+	w := newGuardedWorld(t, Guard{Callers: all})
+	d, seen := w.handler.(*router).door, ""
+	h := d.introduced("/query", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen = r.Header.Get("Traceparent") + r.Header.Get("Tracestate")
+	}))
+	for token, want := range map[string]string{"": "", "nonsense": "", "ann:command": "", "ann:query": sent} {
+		r := w.request(http.MethodGet, "/query", "", append(holding(token), "Traceparent", sent)...)
+		if want == "" {
+			r.Header.Set("Tracestate", "a=b")
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if seen != want {
+			t.Errorf("%q: of the trace there is %q, want %q", token, seen, want)
+		}
+	}
+	for token, status := range map[string]int{"nonsense": http.StatusUnauthorized, "ann:query": http.StatusOK} {
+		all.asked = 0
+		a := w.do(http.MethodGet, "/query", append(holding(token), "Traceparent", sent)...)
+		if a.StatusCode != status || all.asked != 1 {
+			t.Errorf("%q: answered %d, and its token was judged %d times", token, a.StatusCode, all.asked)
+		}
 	}
 }

@@ -133,12 +133,10 @@ func (e *edge) acceptOnce(w http.ResponseWriter, r *http.Request, begin order.Ev
 			return err
 		}
 		if row, err = e.visible(r, begin.OrderID); err != nil {
-			w.Header().Del("Location")
 			return err
 		}
 	}
 	if began, _ := row.Began(); began.ID != begin.ID {
-		w.Header().Del("Location")
 		return fail(http.StatusUnprocessableEntity, "the %s was given before with another body, for order %s: "+
 			"send that body again, or this one with another key", headerKey, begin.OrderID)
 	}

@@ -160,9 +160,6 @@ type resolution struct {
 
 // resolutionIn reads it. Its body may have further members, that are known to the caller.
 func resolutionIn(w http.ResponseWriter, r *http.Request, further ...string) (c resolution, all members, err error) {
-	if err := admit(r); err != nil {
-		return c, nil, err
-	}
 	c.discard = mux.Vars(r)["verb"] == "discard"
 	if c.wait, err = waitOf(r.Header); err != nil {
 		return c, nil, err

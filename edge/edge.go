@@ -133,7 +133,7 @@ func newRouter(h Health) *router {
 	}, []string{"route", "method", "code"})}
 	h.Registry.MustRegister(r.seconds)
 	r.handle("/healthz", healthz, http.MethodGet, http.MethodHead)
-	r.handle("/readyz", readyz(h.Ready), http.MethodGet, http.MethodHead)
+	r.handle("/readyz", readyz(r.door, h.Ready), http.MethodGet, http.MethodHead)
 	r.handle("/metrics", metrics(h), http.MethodGet, http.MethodHead)
 	if h.Level != nil {
 		r.handle("/monitor/log", showLevel(h), http.MethodGet, http.MethodHead)
@@ -168,7 +168,7 @@ func (r *router) serve(route string, h handler) http.Handler {
 	if quiet[route] {
 		return counted
 	}
-	return r.tracing.Handler(route, counted)
+	return r.door.introduced(route, r.tracing.Handler(route, counted))
 }
 
 func now() time.Time { return time.Now().UTC() }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -15,20 +16,25 @@ func healthz(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // readyz says whether all parts of the process have caught up, and to those who are
-// known which: GET /readyz.
-func readyz(components func() []Component) handler {
+// known which: GET /readyz. Anybody may ask, so the parts are asked once in a while.
+func readyz(d door, components func() []Component) handler {
+	s := share(func(context.Context) ([]Component, error) { return components(), nil })
 	return func(w http.ResponseWriter, r *http.Request) error {
+		parts, err := s.get(r.Context())
+		if err != nil {
+			return err
+		}
 		answer := struct {
 			Status     string      `json:"status"`
 			Components []Component `json:"components,omitzero"`
-		}{"ready", append([]Component{}, components()...)} // [] for none, not null
+		}{"ready", append([]Component{}, parts...)} // [] for none, not null
 		status := http.StatusOK
 		for _, c := range answer.Components {
 			if !c.Ready {
 				answer.Status, status = "not ready", http.StatusServiceUnavailable
 			}
 		}
-		if strange(r) {
+		if strange(r) || d.Callers == nil && !d.ours(r.Host) { // a page's whose name leads here
 			answer.Components = nil
 		}
 		body, err := json.Marshal(answer)

@@ -7,7 +7,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +48,50 @@ func TestAProcessIsReadyOnceAllItsPartsAre(t *testing.T) {
 			w.ready = c.parts
 			w.do(http.MethodGet, "/readyz").want(t, c.status, c.body+"\n")
 		})
+	}
+}
+
+func TestHoweverManyAskWhetherAProcessIsReadyItsPartsAreAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		w := &world{t: t, guard: Guard{Callers: callers{}}, registry: prometheus.NewRegistry()}
+		h := w.health()
+		h.Ready = func() []Component {
+			<-time.After(time.Second / 2)
+			asked.Add(1)
+			return nil
+		}
+		w.handler = NewHealth(h)
+		ask := func(times int64) {
+			t.Helper()
+			var all sync.WaitGroup
+			for range 10 {
+				all.Go(func() { w.do(http.MethodGet, "/readyz").want(t, http.StatusOK, `{"status":"ready"}`+"\n") })
+			}
+			all.Wait()
+			if n := asked.Load(); n != times {
+				t.Errorf("asked %d times, want %d", n, times)
+			}
+		}
+		ask(1)
+		<-time.After(sharedAge - time.Millisecond)
+		ask(1)
+		<-time.After(time.Millisecond)
+		ask(2)
+	})
+}
+
+func TestAPageWhoseNameLeadsHereIsNotToldOfTheParts(t *testing.T) {
+	w := newGuardedWorld(t, Guard{})
+	w.ready = []Component{{Name: "saga", State: "running", Ready: true}}
+	for host, body := range map[string]string{
+		"localhost:8080": `{"status":"ready","components":[{"name":"saga","state":"running","ready":true}]}`,
+		"127.0.0.1":      `{"status":"ready","components":[{"name":"saga","state":"running","ready":true}]}`,
+		"evil.example":   `{"status":"ready"}`,
+	} {
+		r := w.request(http.MethodGet, "/readyz", "")
+		r.Host = host
+		w.serve(r).want(t, http.StatusOK, body+"\n")
 	}
 }
 

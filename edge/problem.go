@@ -104,12 +104,20 @@ func (s server) problemOf(r *http.Request, err error) problem {
 	return problem{Status: http.StatusInternalServerError}
 }
 
+// ofSuccess are headers of an answer that a handler may have set before it failed. They
+// would say of a problem that it may be kept, or where what was not made is. That a
+// client was waited for is true of a problem as well.
+var ofSuccess = []string{"Cache-Control", "Content-Location", "Etag", "Location", "Order-Status"}
+
 func (s server) write(w http.ResponseWriter, p problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	p.Error = p.said()
 	body, err := json.Marshal(p)
 	if err != nil {
 		s.log.Error("a problem could not be encoded", slog.Any("error", err))
+	}
+	for _, name := range ofSuccess {
+		w.Header().Del(name)
 	}
 	for name, values := range p.header {
 		w.Header()[name] = values

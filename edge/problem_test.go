@@ -111,3 +111,28 @@ func TestAHandlerMayCutTheConnection(t *testing.T) {
 	}()
 	w.do(http.MethodGet, "/query/"+seedID)
 }
+
+func TestAProblemHasNoHeadersOfTheAnswerThatFailed(t *testing.T) {
+	headers := []string{"ETag", "Cache-Control", "Location", "Content-Location", "Order-Status"}
+	for name, failing := range map[string]func() error{
+		"it fails":  func() error { return &order.Error{Kind: order.NotFound, Detail: "gone"} },
+		"it panics": func() error { panic("at the disco") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.handler = server{func(a http.ResponseWriter, _ *http.Request) error {
+				for _, h := range headers {
+					a.Header().Set(h, "of the answer")
+				}
+				return failing()
+			}, w.health().Logger}
+			a := w.do(http.MethodGet, "/")
+			a.wantHeaders(t, "Cache-Control", "no-store")
+			for _, h := range headers {
+				if got := a.Header.Get(h); got == "of the answer" {
+					t.Errorf("%s is %q", h, got)
+				}
+			}
+		})
+	}
+}

@@ -112,7 +112,9 @@ func (e *edge) followOrder(w http.ResponseWriter, r *http.Request) error {
 				err = s.send()
 			}
 		case <-beat.C:
-			err = s.beat()
+			if err = e.door.stays(ctx, r); err == nil {
+				err = s.beat()
+			}
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -171,23 +173,30 @@ func (e *edge) followAll(w http.ResponseWriter, r *http.Request) error {
 	defer following.Close()
 	ctx, cancel := staying(r)
 	defer cancel()
+	var begin string
+	if from == "" { // what comes after the headers is not missed
+		if begin, err = beginning(ctx, r, following); err != nil {
+			return err
+		}
+	}
 	s, err := sending(ctx, w)
 	if err != nil {
 		return err
 	}
 	defer s.end()
-	known := from != ""
+	if from == "" {
+		err = s.event(begin, "", nil) // where to go on if nothing comes
+	}
 	visit := func(place string, message []byte) error {
-		switch {
-		case message != nil:
-			return s.event(place, "", message)
-		case known:
+		if message == nil {
 			return s.event(place, "reset", []byte("{}"))
 		}
-		known = true
-		return s.event(place, "", nil) // where to go on if nothing came
+		return s.event(place, "", message)
 	}
-	for err = s.send(); err == nil; { // else there is nobody to tell
+	if err == nil {
+		err = s.send()
+	}
+	for judged := time.Now(); err == nil; { // else there is nobody to tell
 		waiting, stop := context.WithTimeout(ctx, beatTime)
 		err = following.Next(waiting, visit)
 		stop()
@@ -197,6 +206,23 @@ func (e *edge) followAll(w http.ResponseWriter, r *http.Request) error {
 		case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 			err = s.beat()
 		}
+		if err == nil && time.Since(judged) >= beatTime {
+			err, judged = e.door.stays(ctx, r), time.Now()
+		}
 	}
 	return nil
+}
+
+// beginning is the place from which a client without one follows the log.
+func beginning(ctx context.Context, r *http.Request, f Following) (begin string, err error) {
+	limited, cancel := context.WithTimeout(ctx, queryTime)
+	defer cancel()
+	err = f.Next(limited, func(place string, _ []byte) error {
+		begin = place
+		return nil
+	})
+	if err != nil && r.Context().Err() == nil {
+		return "", &order.Error{Kind: order.Unavailable, Detail: "the end of the log is not known, as the brokers do not answer: try again"}
+	}
+	return begin, err
 }

@@ -53,6 +53,15 @@ func (f *feed) Follow(place string) (Following, error) {
 	return &fed{f, next}, nil
 }
 
+// silent plays a place in a log whose brokers do not answer.
+type silent struct{}
+
+func (silent) Close() {}
+func (silent) Next(ctx context.Context, _ func(string, []byte) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 type fed struct {
 	*feed
 	next int
@@ -206,8 +215,11 @@ type dialled struct {
 	ended chan error
 }
 
-func dial(t *testing.T) *dialled {
-	d := &dialled{world: newWorld(t), pipes: pipes{make(chan net.Conn), make(chan struct{})}, ended: make(chan error, 1)}
+func dial(t *testing.T) *dialled { return newWorld(t).dialled() }
+
+func (w *world) dialled() *dialled {
+	t := w.t
+	d := &dialled{world: w, pipes: pipes{make(chan net.Conn), make(chan struct{})}, ended: make(chan error, 1)}
 	var ctx context.Context
 	ctx, d.stop = context.WithCancel(t.Context())
 	go func() { d.ended <- Serve(ctx, d.pipes, d.handler) }()
@@ -436,6 +448,84 @@ func TestAStreamGoesOnWhileTheRowsAreAway(t *testing.T) {
 		d.end(0, r)
 		d.wantNothingLogged()
 	})
+}
+
+// What happens once a client sees the headers is in the stream: so its first look at
+// the orders after that misses nothing.
+func TestAStreamBeginsBeforeItsHeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := dial(t)
+		d.feed.tell("a")
+		r := opened(t, d.call(), "/query/stream")
+		d.feed.tell("b")
+		r.want("retry: 1000", "id: 1", "id: 2|data: b")
+		d.end(0, r)
+	})
+}
+
+func TestAStreamWhoseBeginningIsNotKnownIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.away = true
+		start := time.Now()
+		w.do(http.MethodGet, "/query/stream").wantProblem(t, http.StatusServiceUnavailable,
+			"the end of the log is not known, as the brokers do not answer: try again")
+		if took := time.Since(start); took != queryTime {
+			t.Errorf("refused after %v", took)
+		}
+	})
+}
+
+// revocable lets all in until it is told not to.
+type revocable struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (c *revocable) Authenticate(context.Context, string) (string, []string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return "ann", []string{ScopeQuery}, c.err
+}
+
+func (c *revocable) end(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	for _, path := range []string{"/query/" + seedID + "/stream", "/query/stream"} {
+		for _, busy := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				tokens := &revocable{}
+				d := newGuardedWorld(t, Guard{Callers: tokens}).dialled()
+				d.await = changingRow(1).await
+				r := opened(t, d.call(), path, holding("any")...)
+				r.want("retry: 1000")
+				r.next()
+				tokens.end(&order.Error{Kind: order.Unavailable, Detail: "the issuer is away"})
+				r.want(":", ":")
+				tokens.end(&order.Error{Kind: order.Invalid, Detail: "the token has expired"})
+				ended, start := make(chan time.Time, 1), time.Now()
+				go func() {
+					defer func() { ended <- time.Now() }()
+					_, err := io.ReadAll(r.text)
+					if err != nil {
+						t.Error(err)
+					}
+				}()
+				for i := 0; busy && i < 20; i++ { // it is not only judged when nothing comes
+					<-time.After(time.Second)
+					d.feed.tell("a")
+				}
+				if took := (<-ended).Sub(start); took > beatTime {
+					t.Errorf("it ended %v after its token", took)
+				}
+				d.end(0)
+			})
+		}
+	}
 }
 
 func TestAStreamCountsAsARequestWhenItBegins(t *testing.T) {

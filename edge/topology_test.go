@@ -45,7 +45,7 @@ func TestHoweverManyWatchTheTopologyTheBrokersAreAskedOnce(t *testing.T) {
 			all.Wait()
 		}
 		watch(1)
-		<-time.After(topologyAge - time.Millisecond)
+		<-time.After(sharedAge - time.Millisecond)
 		watch(1)
 		<-time.After(time.Millisecond)
 		watch(2)

@@ -34,6 +34,7 @@ type world struct {
 	ready []Component
 	feed  feed                                              // what those who follow all are told
 	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
+	away  bool                                              // the log's brokers do not answer
 	guard Guard                                             // set before the handler is made
 
 	topology func(ctx context.Context) (any, error)
@@ -58,7 +59,7 @@ func newGuardedWorld(t *testing.T, g Guard) *world {
 		Entry: func(role, key string) (Entry, error) { return w.entry(role, key) },
 	}
 	w.handler = New(Config{
-		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h, Log: &w.feed,
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h, Log: w,
 		Sources:  func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
 		Topology: func(ctx context.Context) (any, error) { return w.topology(ctx) },
 		Letters:  letters{&box{world: w}},
@@ -75,6 +76,13 @@ func (w *world) health() Health {
 		Guard:    w.guard,
 		Level:    new(slog.LevelVar),
 	}
+}
+
+func (w *world) Follow(place string) (Following, error) {
+	if w.away {
+		return silent{}, nil
+	}
+	return w.feed.Follow(place)
 }
 
 func (w *world) Emit(ctx context.Context, e order.Event) error {

@@ -241,19 +241,22 @@ func (n *Node) components() []edge.Component {
 	return all
 }
 
-// pingTime bounds the wait for a sign of life.
+// pingTime bounds the wait for a sign of life, of each who is asked for one.
 const pingTime = time.Second
 
 // edge tells whether commands would find the brokers, and queries the store.
 func (n *Node) edge() edge.Component {
-	ctx, cancel := context.WithTimeout(context.Background(), pingTime)
-	defer cancel()
-	if err := n.client.Ping(ctx); err != nil {
+	ping := func(ask func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), pingTime)
+		defer cancel()
+		return ask(ctx)
+	}
+	if err := ping(n.client.Ping); err != nil {
 		return edge.Component{Name: RoleEdge, State: string(stream.Disconnected), Detail: err.Error()}
 	}
 	c := edge.Component{Name: RoleEdge, State: string(stream.Running), Ready: true}
 	if n.config.Query == QueryMongo {
-		if err := n.mongo.Ping(ctx); err != nil {
+		if err := ping(n.mongo.Ping); err != nil {
 			c.Detail = "the read store is away: " + err.Error()
 		}
 	}

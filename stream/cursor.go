@@ -125,7 +125,7 @@ func (c *Cursor) check(ctx context.Context) error {
 		if c.ring.end.topic != held.topic {
 			return errMadeAnew
 		}
-		c.life = c.ring.life
+		c.life, c.next = c.ring.life, 0 // the place says which entries come; a number may be another life's
 		return nil
 	})
 }
@@ -156,8 +156,9 @@ func (c *Cursor) alone(ctx context.Context, ask func(context.Context) error) err
 	}
 }
 
-// catchUp reads some of what comes next from the topic. Who waits for a slow reader
-// is the reader alone: the turn ends before it is given anything.
+// catchUp reads what comes next from the topic: until the ring has the rest, or as much
+// as a turn allows. Who waits for a slow reader is the reader alone: the turn ends
+// before it is given anything.
 func (c *Cursor) catchUp(ctx context.Context, visit func(place string, data []byte) error) error {
 	var found []entry
 	err := c.alone(ctx, func(ctx context.Context) error {
@@ -170,18 +171,30 @@ func (c *Cursor) catchUp(ctx context.Context, visit func(place string, data []by
 			return err
 		}
 		defer reader.Close()
-		for len(found) == 0 {
-			fetches := reader.PollRecords(ctx, catchRecords)
-			if ctx.Err() != nil {
-				return ctx.Err()
+		come := position{c.place.topic, slices.Clone(c.place.next)}
+		wait := catchTime
+		for size := 0; len(found) < turnRecords && size < turnBytes && (len(found) == 0 || !c.ring.has(come, c.life)); wait = moreTime {
+			limited, cancel := context.WithTimeout(ctx, wait)
+			fetches := reader.PollRecords(limited, catchRecords)
+			over := limited.Err() != nil
+			cancel()
+			if over {
+				break
 			}
-			if found = c.tail.read(fetches); len(found) > 0 {
-				return nil
+			for _, e := range c.tail.read(fetches) {
+				come.pass(e.partition, e.offset)
+				size += len(e.data)
+				found = append(found, e)
 			}
-			if err := failure(fetches); err != nil {
+			if err := failure(fetches); err != nil && len(found) == 0 {
 				c.life = 0 // which has the place checked
 				return err
+			} else if err != nil {
+				break // it is met again
 			}
+		}
+		if len(found) == 0 {
+			return ctx.Err()
 		}
 		return nil
 	})
@@ -195,4 +208,12 @@ func (c *Cursor) catchUp(ctx context.Context, visit func(place string, data []by
 		}
 	}
 	return err
+}
+
+// has reports whether the ring has all that comes after a position, or is in another
+// life than that in which the position is one.
+func (r *ring) has(p position, life int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.life != life || p.covers(r.floor)
 }

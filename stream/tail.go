@@ -14,10 +14,15 @@ const (
 	// the ring no longer has what comes next for them; the others wait.
 	maxCatching = 4
 	// tailBytes bounds what a broker sends the tail at once, and catchBytes a cursor
-	// that reads for itself; catchRecords how many of them it then keeps.
+	// that reads for itself; catchRecords how many of them it takes at once.
 	tailBytes, catchBytes, catchRecords = 4 << 20, 256 << 10, 500
-	// catchTime bounds such a read, which finds something unless the brokers are away.
+	// turnRecords and turnBytes bound what such a cursor reads before it is another's
+	// turn: enough to be worth the connections, and little to keep for a slow reader.
+	turnRecords, turnBytes = 10 * catchRecords, 512 << 10
+	// catchTime bounds a turn, which finds something unless the brokers are away.
 	catchTime = 10 * time.Second
+	// moreTime bounds the wait for more while there is something to give.
+	moreTime = 2 * time.Second
 )
 
 // Tail follows a topic for any number of readers, each of which is a [Cursor]. It

@@ -210,6 +210,57 @@ func TestAReaderThatStandsStillHoldsUpNobodyAndMissesNothing(t *testing.T) {
 	still.wantAll(0, records+50)
 }
 
+func TestAReaderThatIsBehindComesBackInOneTurnIfThereIsNotTooMuch(t *testing.T) {
+	oursOnly(t)
+	t.Parallel()
+	const records = 6 * catchRecords
+	f := newFollowing(newWorld(t))
+	f.tail.entries = 100
+	late, other := f.begun(), f.begun()
+	defer late.cursor.Close()
+	defer other.cursor.Close()
+	f.fill(0, records)
+	other.until(records)
+	check(t, late.next(f.context())) // which opens a client of the brokers
+	if n := len(late.seen); n < records-100 {
+		t.Errorf("after a turn it has %d records", n)
+	}
+	f.fill(records, 3*turnRecords)
+	other.until(records + 3*turnRecords)
+	had := len(late.seen)
+	check(t, late.next(f.context())) // from the ring or not
+	check(t, late.next(f.context()))
+	if n := len(late.seen) - had; n > 2*(turnRecords+catchRecords) {
+		t.Errorf("others waited for %d records", n)
+	}
+	late.until(records + 3*turnRecords)
+	late.wantAll(0, records+3*turnRecords)
+}
+
+// As it is after a read that failed, while the tail began anew.
+func TestAReaderWhosePlaceIsCheckedGoesByThePlaceAlone(t *testing.T) {
+	oursOnly(t)
+	t.Parallel()
+	f := newFollowing(newWorld(t))
+	one := f.begun()
+	defer one.cursor.Close()
+	f.fill(0, 40)
+	one.until(40)
+	r := one.cursor.ring
+	r.mu.Lock()
+	r.life++
+	r.floor = slices.Clone(r.end.next)
+	r.entries, r.first, r.bytes = nil, 0, 0
+	r.mu.Unlock()
+	one.cursor.life = 0
+	f.fill(40, 8)
+	one.until(48)
+	one.wantAll(0, 48)
+	if one.anew != 1 {
+		t.Errorf("begun anew %d times", one.anew)
+	}
+}
+
 func TestTheRingIsBoundedInBytes(t *testing.T) {
 	oursOnly(t)
 	r := newRing(ringEntries)

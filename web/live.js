@@ -24,19 +24,22 @@ export function follow(url, on, signal) {
   let source = null;
   let timer = 0;
   let wait = firstWait;
-  let before = false; // it was open once
 
   const open = () => {
     const mine = new EventSource(url);
     source = mine;
+    let before = false; // it was open once
     const receive = (event) => on.message(JSON.parse(event.data), event.type);
     mine.addEventListener('message', receive);
     mine.addEventListener('order', receive);
     mine.addEventListener('reset', () => on.gap());
     mine.addEventListener('open', () => {
       wait = firstWait;
-      before = true;
       on.state(live);
+      // A new EventSource knows no place to go on from, and what is shown may be from
+      // before it; one that comes back by itself does.
+      if (!before) on.gap();
+      before = true;
     });
     mine.addEventListener('error', async () => {
       if (mine.readyState !== EventSource.CLOSED) {
@@ -50,14 +53,9 @@ export function follow(url, on, signal) {
         return;
       }
       on.state(lost, problem);
-      timer = setTimeout(reopen, wait);
+      timer = setTimeout(open, wait);
       wait = Math.min(2 * wait, longestWait);
     });
-  };
-  // A new EventSource knows no place to go on from.
-  const reopen = () => {
-    open();
-    if (before) on.gap();
   };
   const close = () => {
     clearTimeout(timer);
@@ -67,7 +65,7 @@ export function follow(url, on, signal) {
 
   document.addEventListener('visibilitychange', () => {
     close();
-    if (!document.hidden) reopen();
+    if (!document.hidden) open();
   }, { signal });
   signal.addEventListener('abort', close);
   on.state(connecting);

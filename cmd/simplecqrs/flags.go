@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,9 +66,22 @@ func parseMixed(f *flag.FlagSet, args []string, out output) (rest []string, err 
 		help()
 		return nil, flag.ErrHelp
 	case err != nil:
-		return nil, refuse(f, err)
+		return nil, refuse(f, unquoted(err))
 	}
 	return rest, nil
+}
+
+// secretQuoted is how the flag package begins what it says of the value of a flag that may
+// hold a secret.
+var secretQuoted = regexp.MustCompile(`^invalid value "(?:[^"\\]|\\.)*" for flag -(mongo|token): `)
+
+// unquoted keeps a secret out of what is told of a mistake in it.
+func unquoted(err error) error {
+	said := secretQuoted.ReplaceAllString(err.Error(), "invalid value for flag -$1: ")
+	if said == err.Error() {
+		return err
+	}
+	return errors.New(said)
 }
 
 // refuse says what is wrong with the arguments, and where to find how they should be.

@@ -87,3 +87,18 @@ func TestHelpIsNoMistake(t *testing.T) {
 		}
 	}
 }
+
+func TestAMistakeInASecretDoesNotTellIt(t *testing.T) {
+	for _, value := range []string{"mongo://bob:s3cret@h/db", `mongo://bob:"s3cret\"@h/db`, "mongo://bob:\ns3cret@h/db"} {
+		for _, command := range []string{"serve", "bench"} {
+			code, _, log := simplecqrs(t, command, "-mongo", value)
+			if code != 2 || !strings.Contains(log, "flag -mongo: want mongodb://host:port/database") || strings.Contains(log, "s3cret") {
+				t.Errorf("exit code %d, log %s", code, log)
+			}
+		}
+	}
+	t.Setenv("SIMPLECQRS_MONGO", "mongo://bob:s3cret@h/db")
+	if code, _, log := simplecqrs(t, "serve"); code != 2 || strings.Contains(log, "s3cret") {
+		t.Errorf("from the environment: exit code %d, log %s", code, log)
+	}
+}
