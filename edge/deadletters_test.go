@@ -26,7 +26,7 @@ type box struct {
 	// becomes says what the role makes of a redrive; nil: it is not heard.
 	becomes func(codecs.Redrive) *codecs.Letter
 	told    map[string]chan codecs.Letter
-	asked   int // how often for turns
+	lookups int // how often for turns
 }
 
 func newBox(t *testing.T, open ...codecs.Letter) *box {
@@ -93,7 +93,7 @@ func (x letters) Read(_ context.Context, ids ...string) (map[string]codecs.Lette
 }
 
 func (x letters) Turns(orderID, role string) (ids []string, err error) {
-	x.asked++
+	x.lookups++
 	for _, l := range x.open {
 		if l.Parked && l.Key == orderID && l.Role == role {
 			ids = append(ids, l.ID())
@@ -314,8 +314,8 @@ func TestALetterThatIsSeenToMeanwhileHoldsNoneUp(t *testing.T) {
 			t.Errorf("%d is answered %+v", i, r)
 		}
 	}
-	if b.asked != 1 {
-		t.Errorf("turns were looked up %d times", b.asked)
+	if b.lookups != 1 {
+		t.Errorf("turns were looked up %d times", b.lookups)
 	}
 }
 
