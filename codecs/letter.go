@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"simplecqrs/order"
 )
 
 // Letter is a record that could not be handled, with where it lay and why. On
@@ -28,8 +30,8 @@ type Letter struct {
 	Headers   Headers
 
 	// Resolved is what became of it, on a record that follows the letter under the same
-	// id and has none of its bytes: the letter is then closed. Reason, Actor and Time say
-	// why, by whom and when.
+	// id and has none of its bytes: the letter is then closed, unless it stays. Reason,
+	// Actor and Time say why, by whom and when.
 	Resolved Resolution
 	Actor    string
 	Time     time.Time
@@ -42,7 +44,15 @@ type Resolution string
 const (
 	Redriven  Resolution = "redriven"
 	Discarded Resolution = "discarded"
+	Stays     Resolution = "stays" // it was to be discarded, could not be, and is as open as before
 )
+
+// NotOpen says that there is no such letter.
+func NotOpen() error {
+	return &order.Error{
+		Kind: order.NotFound, Detail: "no dead letter of this id is open: it was redriven or discarded, or never was one",
+	}
+}
 
 const letterPrefix = "deadletter_"
 

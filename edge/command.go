@@ -121,6 +121,13 @@ func (e *edge) acceptOnce(w http.ResponseWriter, r *http.Request, begin order.Ev
 	if err != nil && order.KindOf(err) != order.NotFound {
 		return err // nothing was written, so it may be tried again
 	}
+	if _, there := row.Began(); !there && row.Meta.Parked != "" { // another copy would wait as well
+		return &order.Error{
+			Kind: order.Unavailable,
+			Detail: fmt.Sprintf("order %s is in the log, and its first event is a dead letter: redrive or discard that, and "+
+				"send the same request again", begin.OrderID),
+		}
+	}
 	if _, there := row.Began(); !there {
 		if err := e.accept(w, r, begin); err != nil {
 			return err

@@ -30,7 +30,7 @@ type Letters interface {
 	// Read gives those of some letters that are open, with their bytes, by their ids.
 	Read(ctx context.Context, ids ...string) (map[string]codecs.Letter, error)
 	// Turns gives the ids of the letters of a role for which an order waits, in their turn.
-	Turns(orderID, role string) []string
+	Turns(orderID, role string) ([]string, error)
 	// Watch gives what next becomes of a letter after the call: it is resolved, or its role
 	// could not handle it once more. The caller calls leave when done.
 	Watch(id string) (next func(context.Context) (codecs.Letter, error), leave func())
@@ -118,7 +118,7 @@ func (e *edge) letter(w http.ResponseWriter, r *http.Request) error {
 	}
 	l, ok := found[id]
 	if !ok {
-		return notOpen()
+		return codecs.NotOpen()
 	}
 	answer := struct {
 		deadletter
@@ -148,10 +148,6 @@ func (e *edge) readLetters(ctx context.Context, ids ...string) (found map[string
 		return err
 	})
 	return found, err
-}
-
-func notOpen() error {
-	return &order.Error{Kind: order.NotFound, Detail: "no dead letter of this id is open: it was redriven or discarded, or never was one"}
 }
 
 // resolution is what a client asks for, of one letter or of several.
@@ -207,7 +203,7 @@ func (e *edge) redrive(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := acting(r)
 	defer cancel()
 	outcome := map[string]error{}
-	if e.resolveSome(ctx, c, []string{id}, nil, outcome); outcome[id] != nil {
+	if e.resolveSome(ctx, c, []string{id}, e.turns(), outcome); outcome[id] != nil {
 		return outcome[id]
 	}
 	answer := struct {
@@ -237,7 +233,7 @@ func (e *edge) redrive(w http.ResponseWriter, r *http.Request) error {
 
 // failedAgain says why a letter is still open after its role has seen to it.
 func failedAgain(l codecs.Letter) error {
-	if l.Resolved != "" {
+	if l.Resolved != "" && l.Resolved != codecs.Stays {
 		return nil
 	}
 	reason, _, _ := strings.Cut(l.Reason, "\n")
@@ -247,10 +243,10 @@ func failedAgain(l codecs.Letter) error {
 // prepared is what is to be written for a letter, unless it is known already that it has
 // to wait for others, but those that were before it in the same request. Its role has the
 // last word.
-func (e *edge) prepared(l codecs.Letter, c resolution, before []string) (r codecs.Redrive, err error) {
+func (e *edge) prepared(l codecs.Letter, c resolution, t turns) (r codecs.Redrive, err error) {
 	r = codecs.Redrive{Letter: l, Discard: c.discard, Actor: c.actor}
 	r.Reason = c.reason
-	if err := e.inTurn(l, before); err != nil {
+	if err := t.inTurn(l); err != nil {
 		return r, err
 	}
 	if err := codecs.Redrivable(l); err != nil && !c.discard {
@@ -276,21 +272,60 @@ func (e *edge) write(ctx context.Context, r codecs.Redrive) error {
 	return nil
 }
 
-func (e *edge) inTurn(l codecs.Letter, before []string) error {
+// turns are the letters that have their turn, of the orders and roles that a request is
+// about, less those that the request has seen to.
+type turns struct {
+	letters Letters
+	left    map[whose][]string
+}
+
+type whose struct{ order, role string }
+
+func (e *edge) turns() turns { return turns{e.Letters, map[whose][]string{}} }
+
+// of is taken once, so that a request about a thousand letters of an order costs what they
+// do and not their square.
+func (t turns) of(l codecs.Letter) ([]string, error) {
+	key := whose{l.Key, l.Role}
+	left, known := t.left[key]
+	if !known {
+		var err error
+		if left, err = t.letters.Turns(l.Key, l.Role); err != nil {
+			return nil, err
+		}
+		t.left[key] = left
+	}
+	return left, nil
+}
+
+// seenTo has the next be the first.
+func (t turns) seenTo(l codecs.Letter) {
+	key := whose{l.Key, l.Role}
+	if left := t.left[key]; len(left) > 0 && left[0] == l.ID() {
+		t.left[key] = left[1:]
+	}
+}
+
+// gone is seenTo for one that somebody else has seen to, and of which no more is known.
+func (t turns) gone(id string) {
+	for key, left := range t.left {
+		if len(left) > 0 && left[0] == id {
+			t.left[key] = left[1:]
+		}
+	}
+}
+
+func (t turns) inTurn(l codecs.Letter) error {
 	if !l.Parked {
 		return nil
 	}
-	for _, id := range e.Letters.Turns(l.Key, l.Role) {
-		if id == l.ID() {
-			return nil
-		}
-		if !slices.Contains(before, id) {
-			return &order.Error{Kind: order.Conflict, Detail: fmt.Sprintf(
-				"the letters of an order have their turn, and %s goes first: redrive or discard that, or all with the filter {\"order\":%q}",
-				pathID(id), l.Key)}
-		}
+	left, err := t.of(l)
+	if err != nil || len(left) == 0 || left[0] == l.ID() {
+		return err
 	}
-	return nil
+	return &order.Error{Kind: order.Conflict, Detail: fmt.Sprintf(
+		"the letters of an order have their turn, and %s goes first: redrive or discard that, or all with the filter {\"order\":%q}",
+		pathID(left[0]), l.Key)}
 }
 
 // redriveMany sees to several letters: POST /deadletters/redrive and /discard.
@@ -400,9 +435,9 @@ func (e *edge) resolveAll(wait context.Context, r *http.Request, c resolution, i
 		defer leave()
 		watches[i] = next
 	}
-	outcome, before := make(map[string]error, len(ids)), make([]string, 0, len(ids))
-	for some := range slices.Chunk(e.inSequence(ids), maxRead) {
-		before = e.resolveSome(ctx, c, some, before, outcome)
+	outcome, t := make(map[string]error, len(ids)), e.turns()
+	for some := range slices.Chunk(e.inSequence(ids, t), maxRead) {
+		e.resolveSome(ctx, c, some, t, outcome)
 	}
 	results := make([]result, len(ids))
 	for i, id := range ids {
@@ -419,7 +454,7 @@ const maxRead = 16
 
 // resolveSome sees to letters one after the other. They are written close together, as
 // what the first leads to comes behind those that wait, and would wait as well.
-func (e *edge) resolveSome(ctx context.Context, c resolution, ids, before []string, outcome map[string]error) []string {
+func (e *edge) resolveSome(ctx context.Context, c resolution, ids []string, t turns, outcome map[string]error) {
 	found, err := map[string]codecs.Letter{}, error(nil)
 	if c.discard {
 		for _, id := range ids {
@@ -441,22 +476,21 @@ func (e *edge) resolveSome(ctx context.Context, c resolution, ids, before []stri
 			outcome[id] = err
 			continue
 		case !ok:
-			outcome[id] = notOpen()
+			outcome[id] = codecs.NotOpen()
+			t.gone(id)
 			continue
 		}
-		if one, outcome[id] = e.prepared(l, c, before); outcome[id] != nil {
+		if one, outcome[id] = e.prepared(l, c, t); outcome[id] != nil {
 			continue
 		}
 		if outcome[id] = e.write(ctx, one); outcome[id] == nil {
-			before = append(before, id)
+			t.seenTo(l)
 		}
 	}
-	return before
 }
 
 // inSequence sorts letters so that those of an order and a role stand in their turn.
-func (e *edge) inSequence(ids []string) []string {
-	type whose struct{ order, role string }
+func (e *edge) inSequence(ids []string, t turns) []string {
 	group, place := map[string]int{}, map[string]int{}
 	first := map[whose]int{}
 	for i, id := range ids {
@@ -468,7 +502,11 @@ func (e *edge) inSequence(ids []string) []string {
 		key := whose{l.Key, l.Role}
 		if _, known := first[key]; !known {
 			first[key] = i
-			for n, one := range e.Letters.Turns(l.Key, l.Role) {
+			inTurn, err := t.of(l)
+			if err != nil {
+				continue // which is said of each
+			}
+			for n, one := range inTurn {
 				place[one] = n
 			}
 		}

@@ -26,6 +26,7 @@ type box struct {
 	// becomes says what the role makes of a redrive; nil: it is not heard.
 	becomes func(codecs.Redrive) *codecs.Letter
 	told    map[string]chan codecs.Letter
+	lookups int // for turns
 }
 
 func newBox(t *testing.T, open ...codecs.Letter) *box {
@@ -78,7 +79,7 @@ func (x letters) Get(id string) (codecs.Letter, error) {
 			return l, nil
 		}
 	}
-	return codecs.Letter{}, notOpen()
+	return codecs.Letter{}, codecs.NotOpen()
 }
 
 func (x letters) Read(_ context.Context, ids ...string) (map[string]codecs.Letter, error) {
@@ -91,13 +92,14 @@ func (x letters) Read(_ context.Context, ids ...string) (map[string]codecs.Lette
 	return found, nil
 }
 
-func (x letters) Turns(orderID, role string) (ids []string) {
+func (x letters) Turns(orderID, role string) (ids []string, err error) {
+	x.lookups++
 	for _, l := range x.open {
 		if l.Parked && l.Key == orderID && l.Role == role {
 			ids = append(ids, l.ID())
 		}
 	}
-	return ids
+	return ids, nil
 }
 
 func (x letters) Watch(id string) (next func(context.Context) (codecs.Letter, error), leave func()) {
@@ -188,7 +190,13 @@ func TestAClientMayWaitForWhatBecomesOfALetter(t *testing.T) {
 	b := newBox(t, aLetter(7))
 	b.becomes = failing
 	b.send(first+"/redrive", "", "Prefer", "wait=5").wantProblem(t, 409, "the letter stays: panic: still no")
-	b.becomes = nil
+	b.becomes = func(r codecs.Redrive) *codecs.Letter {
+		l := failing(r)
+		l.Resolved = codecs.Stays
+		return l
+	}
+	b.send(first+"/discard", "", "Prefer", "wait=5").wantProblem(t, 409, "the letter stays: panic: still no")
+	b = newBox(t, aLetter(7))
 	if a := b.send(first+"/redrive", "", "Prefer", "wait=5"); a.StatusCode != 202 || a.Header.Get("Preference-Applied") != "wait=5" {
 		t.Errorf("when nobody hears it: %d, %v", a.StatusCode, a.Header)
 	}
@@ -274,6 +282,40 @@ func TestLettersAreRedrivenInTheirTurn(t *testing.T) {
 	b.send("redrive", `{"ids":["`+first+`","`+second+`"]}`).decode(t, &got)
 	if got.Results[0].Status != 202 || got.Results[1].Status != 409 || !strings.Contains(got.Results[1].Error, "saga~store.order~3~8 goes first") {
 		t.Errorf("answered %+v", got)
+	}
+}
+
+// The turns of a thousand are looked up once, and what somebody else sees to meanwhile
+// holds nobody up.
+func TestALetterThatIsSeenToMeanwhileHoldsNoneUp(t *testing.T) {
+	open := make([]codecs.Letter, 3*maxRead)
+	ids := make([]string, len(open))
+	for i := range open {
+		open[i] = aLetter(int64(100 + i))
+		ids[i] = pathID(open[i].ID())
+	}
+	b := newBox(t, open...)
+	b.becomes = func(r codecs.Redrive) *codecs.Letter {
+		if r.Offset == open[0].Offset { // when the next chunk is not read yet
+			b.open = slices.DeleteFunc(b.open, func(l codecs.Letter) bool { return l.Offset == open[maxRead].Offset })
+		}
+		return redriven(r)
+	}
+	body, err := json.Marshal(map[string]any{"ids": ids})
+	check(t, err)
+	var got struct{ Results []result }
+	b.send("redrive", string(body)).decode(t, &got)
+	for i, r := range got.Results {
+		want := 202
+		if i == maxRead {
+			want = 404
+		}
+		if r.Status != want {
+			t.Errorf("%d is answered %+v", i, r)
+		}
+	}
+	if b.lookups != 1 {
+		t.Errorf("turns were looked up %d times", b.lookups)
 	}
 }
 

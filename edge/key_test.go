@@ -170,6 +170,18 @@ func TestAStartTimeThatHasPassedMeanwhileMakesNoOtherPayload(t *testing.T) {
 	})
 }
 
+func TestAnOrderThatIsParkedByItsFirstEventIsNotPlacedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.get = func(_ context.Context, id string) (order.Row, error) {
+		return order.Park(order.Row{}, id, "store.order/0/0", "a bug"), nil
+	}
+	got := w.post("", headerKey, "k")
+	if got.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got.body, "its first event is a dead letter: redrive or discard that") {
+		t.Errorf("answered %s %s", got.Status, got.body)
+	}
+	w.wantNothingEmitted()
+}
+
 func TestWhatCannotBeComparedIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -105,7 +105,8 @@ func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
 	}
 	row, err := stored[order.Row](ctx)
 	if err != nil && (r.Parked || !r.Discard) {
-		a.stays(ctx, a.letterOf(r.Letter, err), r)
+		r.Tries++
+		a.stays(ctx, r, err, a.now())
 		return
 	}
 	e, unreadable := codecs.Read(r.Key, r.Value, r.Headers, r.Written)
@@ -116,7 +117,7 @@ func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
 	case unlisted:
 		a.sendOn(ctx, r)
 	case stays:
-		a.stays(ctx, a.untried(r.Letter, behindFold(row)), r)
+		a.stays(ctx, r, behindFold(row), a.now())
 		ctx.SetValue(row)
 	case placed:
 		a.park(ctx, r.Letter, row, behindFold(row))

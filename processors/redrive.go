@@ -112,12 +112,15 @@ func past(r codecs.Redrive) int64 {
 	return r.Offset + 1
 }
 
-// stays writes a letter anew that cannot be seen to yet. What asks to discard one has
-// none of its bytes, so that one stays as it is.
-func (in intake) stays(ctx goka.Context, letter stream.Emission, r codecs.Redrive) {
+// stays writes a letter anew that cannot be seen to yet. What asks to discard one has none
+// of its bytes, so of that it only says that it stays.
+func (in intake) stays(ctx goka.Context, r codecs.Redrive, err error, at time.Time) {
 	if !r.Discard {
-		letter.Emit(ctx)
+		in.untried(r.Letter, err).Emit(ctx)
+		return
 	}
+	r.Reason = clip(err.Error())
+	resolved(r.Letter, r.Actor, codecs.Stays, at).Emit(ctx)
 }
 
 // maxWaitingValue is more than the letters that wait add to a table's value, in bytes,

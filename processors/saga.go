@@ -201,7 +201,8 @@ func behindDecision(state saga.State) error {
 func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	state, err := stored[saga.State](ctx)
 	if err != nil && (r.Parked || !r.Discard) {
-		s.stays(ctx, s.letterOf(r.Letter, err), r)
+		r.Tries++
+		s.stays(ctx, r, err, s.config.now())
 		return
 	}
 	in, unreadable := s.inputOf(r)
@@ -221,7 +222,7 @@ func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	case unlisted: // anyone can write such
 		s.letterOf(r.Letter, unreadable).Emit(ctx)
 	case stays:
-		s.stays(ctx, s.untried(r.Letter, behindDecision(state)), r)
+		s.stays(ctx, r, behindDecision(state), s.config.now())
 		ctx.SetValue(state)
 	case placed:
 		s.park(ctx, r.Letter, state, behindDecision(state))

@@ -73,7 +73,8 @@ func TestALetterWhoseTurnItDoesNotKnowIsSeenToInIt(t *testing.T) {
 			*p.mended = true
 			first, second := p.wait[0], p.wait[1]
 			first.Parked, second.Parked = false, false
-			if d := p.discard(second); len(d.letters) > 0 {
+			if d := p.discard(second); len(d.letters) > 0 || len(d.resolved) != 1 || d.resolved[0].Resolved != codecs.Stays ||
+				!strings.HasPrefix(d.resolved[0].Reason, "behind an event that could not be ") {
 				t.Errorf("one that is not the first is %+v", d)
 			}
 			p.discard(first).resolvedAs(t, codecs.Discarded, first)

@@ -110,9 +110,11 @@ func (x *Letters) each(r stream.Raw) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if l.Resolved == "" {
+	switch l.Resolved {
+	case "":
 		x.put(l, r)
-	} else {
+	case codecs.Stays:
+	default:
 		x.drop(idOf(l))
 	}
 	if !x.ready {
@@ -251,21 +253,22 @@ func (x *Letters) find(id string) (open, error) {
 	if o := x.open[idOf(named)]; ok && o != nil {
 		return *o, nil
 	}
-	return open{}, &order.Error{
-		Kind: order.NotFound, Detail: "no dead letter of this id is open: it was redriven or discarded, or never was one",
-	}
+	return open{}, codecs.NotOpen()
 }
 
 // Turns gives the ids of the letters of a role for which an order waits, in their turn.
-func (x *Letters) Turns(orderID, role string) (ids []string) {
+func (x *Letters) Turns(orderID, role string) (ids []string, err error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	if !x.ready {
+		return nil, reading()
+	}
 	for _, o := range x.turns[orderID] {
 		if l := o.letter(); l.Role == role {
 			ids = append(ids, l.ID())
 		}
 	}
-	return ids
+	return ids, nil
 }
 
 // Read gives those of some letters that are open, with all there is of them, by their
@@ -299,7 +302,7 @@ func (x *Letters) Read(ctx context.Context, ids ...string) (map[string]codecs.Le
 }
 
 // Watch gives what next becomes of a letter after this call, without its bytes: that it is
-// resolved, or is written anew because it could not be handled. The caller calls leave
+// resolved, or stays, or is written anew because it could not be handled. The caller calls leave
 // when done.
 func (x *Letters) Watch(id string) (next func(context.Context) (codecs.Letter, error), leave func()) {
 	ch := make(chan codecs.Letter, 1)

@@ -144,18 +144,29 @@ func TestLettersOfAnOrderHaveTheirTurn(t *testing.T) {
 	b.post(inTurn(late))
 	b.post(inTurn(lost("saga", "A", 5))) // a copy
 	want := []string{"saga/store.order/1/5", "saga/store.order/1/6", "saga/store.order/1/2"}
-	if diff := cmp.Diff(want, b.Turns("A", "saga")); diff != "" {
+	turns := func(id string) []string {
+		ids, err := b.Turns(id, "saga")
+		if err != nil {
+			t.Error(err)
+		}
+		return ids
+	}
+	if diff := cmp.Diff(want, turns("A")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(want, b.ids(t, "A", "saga")); diff != "" {
 		t.Errorf("in the list (-want +got):\n%s", diff)
 	}
 	b.post(resolved(lost("saga", "A", 5)))
-	if diff := cmp.Diff(want[1:], b.Turns("A", "saga")); diff != "" {
+	if diff := cmp.Diff(want[1:], turns("A")); diff != "" {
 		t.Errorf("after the first (-want +got):\n%s", diff)
 	}
-	if got := b.Turns("B", "saga"); got != nil {
+	if got := turns("B"); got != nil {
 		t.Errorf("of another order: %v", got)
+	}
+	b.begin()
+	if _, err := b.Turns("A", "saga"); order.KindOf(err) != order.Unavailable {
+		t.Errorf("while it is read again: %v", err)
 	}
 }
 
@@ -179,6 +190,25 @@ func TestWhoeverWatchesALetterIsToldWhatBecomesOfIt(t *testing.T) {
 	leave()
 	if len(b.watchers) > 0 {
 		t.Errorf("%d still watch", len(b.watchers))
+	}
+}
+
+func TestALetterThatCouldNotBeDiscardedIsOpen(t *testing.T) {
+	b := newBox()
+	l := lost("saga", "A", 2)
+	b.post(l)
+	b.caughtUp()
+	next, leave := b.Watch(l.ID())
+	defer leave()
+	stays := resolved(l)
+	stays.Resolved = codecs.Stays
+	b.post(stays)
+	if got, err := next(t.Context()); err != nil || got.Resolved != codecs.Stays {
+		t.Errorf("it says %+v, %v", got, err)
+	}
+	found, err := b.Read(t.Context(), l.ID())
+	if err != nil || string(found[l.ID()].Value) != "x" {
+		t.Errorf("there is %+v, %v", found, err)
 	}
 }
 
