@@ -21,7 +21,7 @@ const ourModule = "simplecqrs"
 
 var (
 	core  = []string{"order", "saga", "codecs"}
-	parts = slices.Concat(core, []string{"processors", "views", "edge", "stream", "telemetry"})
+	parts = slices.Concat(core, []string{"processors", "views", "edge", "stream", "telemetry", "loopback"})
 	whole = slices.Concat(parts, []string{"access", "node", "bench", "sim"})
 )
 
@@ -34,11 +34,12 @@ var mayImport = map[string][]string{
 	"codecs":            {"order", "saga"},
 	"processors":        slices.Concat(core, []string{"stream", "telemetry"}),
 	"views":             slices.Concat(core, []string{"stream", "telemetry"}),
-	"edge":              slices.Concat(core, []string{"telemetry", "web"}),
+	"edge":              slices.Concat(core, []string{"telemetry", "web", "loopback"}),
 	"web":               {},
 	"stream":            {"telemetry"},
 	"telemetry":         {},
-	"access":            {"order"}, // for its errors
+	"loopback":          {},
+	"access":            {"order", "loopback"}, // of order the errors
 	"access/issuertest": {},
 	"embedded":          {},
 	"sim":               {"order", "saga"},

@@ -28,6 +28,8 @@
 // access says whom a token is of and what its holder may do: tokens from a file, or
 // of an OpenID issuer. access/issuertest is such an issuer, for tests.
 //
+// loopback says what is of this machine alone.
+//
 // telemetry is what crosses all parts for those who watch: traces, through HTTP and
 // the records' headers, and their ids in log lines. It knows nothing of orders.
 //

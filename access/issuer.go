@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/coreos/go-oidc/v3/oidc"
 
+	"simplecqrs/loopback"
 	"simplecqrs/order"
 )
 
@@ -42,7 +42,7 @@ type issuer struct {
 
 func newIssuer(c Config) (*issuer, error) {
 	u, err := url.Parse(c.Issuer)
-	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback.Name(u.Hostname())) {
 		return nil, fmt.Errorf("access: the issuer is %q: want https://host/path", c.Issuer)
 	}
 	if c.Audience == "" {
@@ -66,11 +66,6 @@ func (i *issuer) keysChanged(err error) {
 		return
 	}
 	i.log.Info("the keys of the issuer of tokens could be fetched again", slog.String("issuer", i.url))
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // discover asks the issuer about itself until it answers.

@@ -152,7 +152,7 @@ func reads(method string) bool {
 // known finds out who sent a request, and whether they may have the scope.
 func (d door) known(r *http.Request, scope string) (*http.Request, error) {
 	if d.Callers == nil {
-		if scope != forAll && !d.ours(r.Host) {
+		if scope != forAll && scope != forKnown && !d.ours(r.Host) {
 			return r, fail(http.StatusMisdirectedRequest,
 				"nothing is served here under the name %q: use localhost, or have the server started with -host", r.Host)
 		}

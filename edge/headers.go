@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"simplecqrs/loopback"
 )
 
 // policy has pages load nothing but what is served beside them, and the shapes that
@@ -37,8 +39,4 @@ func nameIn(host string) string {
 }
 
 // localName reports whether a Host is loopback's.
-func localName(host string) bool {
-	name := nameIn(host)
-	ip := net.ParseIP(name)
-	return ip != nil && ip.IsLoopback() || name == "localhost" || strings.HasSuffix(name, ".localhost")
-}
+func localName(host string) bool { return loopback.Name(nameIn(host)) }

@@ -2,25 +2,15 @@ package node
 
 import (
 	"fmt"
-	"net"
-)
 
-// Loopback reports whether only this machine reaches an address.
-func Loopback(a net.Addr) bool {
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		return a.IP.IsLoopback()
-	case *net.UnixAddr:
-		return true
-	}
-	return false
-}
+	"simplecqrs/loopback"
+)
 
 // exposed refuses to serve strangers, and to have tokens sent so that others can read them.
 func (c Config) exposed() error {
 	at := c.Listener.Addr()
 	switch {
-	case Loopback(at):
+	case loopback.Addr(at):
 		return nil
 	case c.Guard.Callers == nil:
 		return fmt.Errorf("%s is reached from beyond this machine, and whoever reaches it could do anything: "+

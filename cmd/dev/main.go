@@ -20,6 +20,7 @@ import (
 
 	"simplecqrs/codecs"
 	"simplecqrs/embedded"
+	"simplecqrs/loopback"
 	"simplecqrs/node"
 	"simplecqrs/processors"
 	"simplecqrs/stream"
@@ -74,7 +75,7 @@ func (s settings) run(ctx context.Context, answer, log io.Writer) (err error) {
 		return fmt.Errorf("the HTTP server: %w; -listen takes another address, with port 0 a free one", err)
 	}
 	defer func() { _ = listener.Close() }() // the node has closed it, unless there is an error already
-	if !node.Loopback(listener.Addr()) {
+	if !loopback.Addr(listener.Addr()) {
 		return fmt.Errorf("%s is reached from beyond this machine, and whoever reaches it could do anything: "+
 			"have -listen take an address such as 127.0.0.1, or use simplecqrs serve, which takes -tokens", listener.Addr())
 	}

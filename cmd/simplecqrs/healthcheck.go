@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"simplecqrs/loopback"
 )
 
 const healthcheckSynopsis = `Exits with 0 if the address answers 200 within 5 s, else with 1 and the answer. Of a
@@ -36,7 +37,7 @@ func healthcheck(ctx context.Context, args []string, out output) error {
 	if err != nil {
 		return err
 	}
-	if ip := net.ParseIP(r.URL.Hostname()); ip.IsLoopback() || r.URL.Hostname() == "localhost" {
+	if loopback.Name(r.URL.Hostname()) {
 		client.Transport.(*http.Transport).TLSClientConfig.InsecureSkipVerify = true
 	}
 	defer client.CloseIdleConnections()
