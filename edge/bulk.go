@@ -36,6 +36,9 @@ func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if len(r.Header.Values(headerMatch)) > 0 {
+		return fail(http.StatusBadRequest, "the header %s goes with a command to one order: POST /command/{id}/%s", headerMatch, c.verb)
+	}
 	ids, rows, next, err := e.meant(r.Context(), asked.all)
 	if err != nil {
 		return err

@@ -49,6 +49,9 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if c.versions, err = versionsOf(r.Header); err != nil {
+		return err
+	}
 	row, err := e.find(r.Context(), id)
 	if err != nil {
 		return err
@@ -102,6 +105,8 @@ type command struct {
 	key     string
 	print   string // of what the request says, by which its copies are known from another's
 	at      time.Time
+
+	versions []string // of which the row is to be; see versionsOf
 }
 
 // commandIn reads a command. Its body may have further members, that are known to the caller.
@@ -161,6 +166,9 @@ func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, e
 	}
 	if row.Holds(id) { // with a key: it was given before, and acts once
 		return id, verdict(row, id)
+	}
+	if err := atVersion(row, c.versions); err != nil {
+		return "", err
 	}
 	switch refused := saga.Refuses(row.Meta.Status, row.Meta.Paused, c.verb); {
 	case row.Meta.Status == "" || row.Meta.Status == order.StatusUnknown:
