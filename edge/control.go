@@ -85,7 +85,7 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 		Command string `json:"command"`
 		Query   string `json:"_query"`
 		History string `json:"_history"`
-	}{id, given, base(r) + location, base(r) + location + "/history"})
+	}{id, given, e.base(r) + location, e.base(r) + location + "/history"})
 	if err != nil {
 		return err
 	}

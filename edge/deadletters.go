@@ -214,7 +214,7 @@ func (e *edge) redrive(w http.ResponseWriter, r *http.Request) error {
 		ID       string            `json:"id"`
 		Resolved codecs.Resolution `json:"resolved,omitempty"`
 		Letter   string            `json:"_letter"`
-	}{ID: pathID(id), Letter: base(r) + "/deadletters/" + pathID(id)}
+	}{ID: pathID(id), Letter: e.base(r) + "/deadletters/" + pathID(id)}
 	status := http.StatusAccepted
 	if c.wait > 0 {
 		ctx, cancel := waiting(r, c.wait)

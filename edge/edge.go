@@ -52,7 +52,10 @@ type Config struct {
 	Redrive func(ctx context.Context, r codecs.Redrive) error
 	// Topology tells how far all roles are, wherever they run, as JSON has it.
 	Topology func(ctx context.Context) (any, error)
-	Health   Health
+	// PublicURL is what links begin with, a scheme and a host; empty: as the client called
+	// us, which is not what it called if something in front of us has its TLS.
+	PublicURL string
+	Health    Health
 }
 
 // Health is what a process of any role tells of itself.
