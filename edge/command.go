@@ -148,7 +148,7 @@ func (e *edge) visible(r *http.Request, id string) (order.Row, error) {
 	case err == nil || r.Context().Err() != nil:
 		return row, err
 	case ctx.Err() == nil && order.KindOf(err) == 0:
-		e.Health.Logger.Error("an order could not be waited for", slog.String("order", id), slog.Any("error", err))
+		e.Health.Logger.ErrorContext(ctx, "an order could not be waited for", slog.String("order", id), slog.Any("error", err))
 	}
 	return row, &order.Error{
 		Kind: order.Unavailable,

@@ -266,13 +266,13 @@ func (e *edge) write(ctx context.Context, r codecs.Redrive) error {
 	log := e.Health.Logger.With(slog.String("letter", r.ID()), slog.String("order", r.Key), slog.Bool("discard", r.Discard),
 		slog.String("actor", r.Actor), slog.String("reason", r.Reason))
 	if err := e.Redrive(ctx, r); err != nil {
-		log.Error("the log has not acknowledged the redrive of a dead letter", slog.Any("error", err))
+		log.ErrorContext(ctx, "the log has not acknowledged the redrive of a dead letter", slog.Any("error", err))
 		return &order.Error{
 			Kind:   order.Unavailable,
 			Detail: "the log has not acknowledged this; it may still come to be, and may be asked for again",
 		}
 	}
-	log.Info("a dead letter is redriven or discarded")
+	log.InfoContext(ctx, "a dead letter is redriven or discarded")
 	return nil
 }
 
