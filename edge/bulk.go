@@ -36,12 +36,18 @@ func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if len(r.Header.Values(headerMatch)) > 0 {
+		return fail(http.StatusBadRequest, "the header %s goes with a command to one order: POST /command/{id}/%s", headerMatch, c.verb)
+	}
 	ids, rows, next, err := e.meant(r.Context(), asked.all)
 	if err != nil {
 		return err
 	}
 	e.door.limits.more(r, len(ids)-1)
 	results := e.giveAll(r, c, ids, rows)
+	if c.key != "" {
+		e.compareAll(r, results)
+	}
 	if asked.wait > 0 {
 		e.awaitAll(w, r, asked.wait, results)
 	}
@@ -149,6 +155,18 @@ func (e *edge) giveAll(r *http.Request, c command, ids []string, rows []order.Ro
 	}
 	all.Wait()
 	return results
+}
+
+// compareAll sees, for all commands of a key that were accepted, that each was the first of
+// it in the log, within the time that the read side has for one.
+func (e *edge) compareAll(r *http.Request, results []result) {
+	ctx, cancel := waiting(r, queryTime)
+	defer cancel()
+	for i, one := range results {
+		if one.Status == http.StatusAccepted {
+			results[i] = e.resultOf(r, one.ID, one.Command, http.StatusAccepted, e.compared(ctx, one.ID, one.Command))
+		}
+	}
 }
 
 // resultOf is what a client that had asked for one order would have been told.

@@ -2,10 +2,17 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"simplecqrs/order"
+	"simplecqrs/saga"
 )
 
 func TestAFilterDoesNotGoWithAnIdempotencyKey(t *testing.T) {
@@ -18,18 +25,123 @@ func TestAFilterDoesNotGoWithAnIdempotencyKey(t *testing.T) {
 		"the header Idempotency-Key does not go with a filter, which finds other orders the next time: give the ids")
 }
 
-func TestAKeyThatWasGivenWithAnotherBodyIsRefused(t *testing.T) {
-	c := command{verb: order.Schedule, key: "k", print: fingerprint(members{"startAt": []byte(`"2126-01-01T00:00:00Z"`)})}
-	id := commandID(seedID, c)
-	row := given(standing(seedID, order.StatusScheduled), id, order.Schedule, order.OrderScheduled, "")
-	if other := sameKey(row, id, "k"); other != "" {
-		t.Errorf("the same body is taken for another's: %s", other)
+func TestOfTheCommandsOfOneKeyTheSagaSaysWhichActs(t *testing.T) {
+	said := func(startAt string) string {
+		return commandID(seedID, command{verb: order.Schedule, key: "k", print: fingerprint(members{"startAt": []byte(startAt)})})
 	}
-	c.print = fingerprint(members{"startAt": []byte(`"2127-01-01T00:00:00Z"`)})
-	if other := sameKey(row, commandID(seedID, c), "k"); other != id {
-		t.Errorf("another body is taken for a copy of the first: %q", other)
+	one, other, another := said(`"2126-01-01T00:00:00Z"`), said(`"2127-01-01T00:00:00Z"`), said(`"2128-01-01T00:00:00Z"`)
+	scheduled := standing(seedID, order.StatusScheduled)
+	both := given(given(scheduled, one, order.Schedule, "", ""), other, order.Schedule, "", "")
+	without := commandID(seedID, command{verb: order.Schedule})
+	for _, c := range []struct {
+		name string
+		row  order.Row
+		id   string
+		want string
+	}{
+		{"nothing is known", scheduled, one, ""},
+		{"nor of another key", given(scheduled, without, order.Schedule, order.OrderScheduled, ""), one, ""},
+		{"its own", given(scheduled, one, order.Schedule, "", ""), one, one},
+		{"its own, with an answer", given(scheduled, one, order.Schedule, order.OrderScheduled, ""), one, one},
+		{"its own, which did not fit", given(scheduled, one, order.Schedule, order.OrderCommandRejected, "the order is running"), one, one},
+		{"another", given(scheduled, one, order.Schedule, "", ""), other, one},
+		{"the first in the log", both, one, one},
+		{"the second", both, other, one},
+		{"neither of them", both, another, one},
+		{"the second, and the saga has said so", given(both, other, order.Schedule, order.OrderCommandRejected, saga.AnotherBody+one), other, one},
+		{"the second, as the first was discarded", given(both, other, order.Schedule, order.OrderScheduled, ""), other, other},
+		{"without a key", both, without, ""},
+	} {
+		if got := firstUnderKey(c.row, c.id); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
-	if other := sameKey(row, commandID(seedID, command{verb: order.Schedule}), ""); other != "" {
-		t.Errorf("without a key it is a copy of %s", other)
+}
+
+// scheduled plays an order that waits for its time, and rows that follow the log after a time.
+func (w *world) scheduled(after time.Duration) {
+	w.keeping(after)
+	begin := order.Event{OrderID: seedID, Type: order.OrderScheduled, ID: "begun", Time: began, StartAt: began}
+	if err := w.emit(w.t.Context(), begin); err != nil {
+		w.t.Fatal(err)
 	}
+	<-time.After(after) // by the clock of synctest
+	synctest.Wait()
+}
+
+// commandNamed is the command that an answer is about, and after it the one that a refusal names.
+var commandNamed = regexp.MustCompile(`(?:"command":"|as command )(CMD-[0-9A-Z-]+)`)
+
+func TestOfCommandsInARaceUnderOneKeyTheFirstInTheLogIsAccepted(t *testing.T) {
+	for name, c := range map[string]struct{ path, member string }{
+		"to one order": {seedID + "/schedule", ""}, "to several": {"schedule", `,"ids":["` + seedID + `"]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.scheduled(time.Second)
+				answers := make(chan answer, 5)
+				for year := range cap(answers) {
+					go func() {
+						answers <- w.command(c.path, fmt.Sprintf(`{"startAt":"210%d-01-01T00:00:00Z"%s}`, year, c.member), headerKey, "k")
+					}()
+				}
+				synctest.Wait()
+				all := w.events()
+				if len(all) != cap(answers) {
+					t.Fatalf("events: %+v", all)
+				}
+				status, named := map[string]int{}, map[string]bool{}
+				for range cap(answers) {
+					got := (<-answers).body
+					for _, one := range []string{`"status":202`, `"_query"`, `"status":422`} {
+						if strings.Contains(got, one) {
+							status[one]++
+						}
+					}
+					naming := commandNamed.FindAllStringSubmatch(got, -1)
+					named[naming[len(naming)-1][1]] = true
+				}
+				if status[`"status":202`]+status[`"_query"`] != 1 || status[`"status":422`] != cap(answers)-1 {
+					t.Errorf("answers: %v", status)
+				}
+				first := ""
+				for id := range named {
+					first = id
+				}
+				if row, err := w.get(t.Context(), seedID); err != nil || len(named) != 1 || row.Meta.History[1].ID != first {
+					t.Errorf("they name %v; the row is %+v, %v", named, row, err)
+				}
+				w.wantNothingLogged()
+			})
+		})
+	}
+}
+
+func TestACommandWithAKeyThatCannotBeComparedIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scheduled(time.Minute)
+		start := time.Now()
+		got := w.command(seedID+"/cancel", "", headerKey, "k", "Prefer", "wait=30")
+		got.wantProblem(t, http.StatusServiceUnavailable, "command "+w.events()[0].ID+" is in the log, and cannot be seen yet to be compared "+
+			"with what its Idempotency-Key was given with before: send the same request again, which does no harm")
+		got.wantHeaders(t, "Retry-After", "1", "Location", "")
+		if waited := time.Since(start); waited != queryTime {
+			t.Errorf("answered after %v", waited)
+		}
+		start = time.Now()
+		if got := w.command(seedID+"/cancel", ""); got.StatusCode != http.StatusAccepted || time.Since(start) != 0 {
+			t.Errorf("without a key: answered %s after %v", got.Status, time.Since(start))
+		}
+	})
+	w := newWorld(t)
+	w.get = has(fitting[order.Pause].row)
+	w.await = func(context.Context, string, func(order.Row) bool) (order.Row, error) {
+		return order.Row{}, errors.New("a fault")
+	}
+	if got := w.command(seedID+"/pause", "", headerKey, "k"); got.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("answered %s", got.Status)
+	}
+	w.wantLogged("a fault")
 }

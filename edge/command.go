@@ -62,7 +62,7 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
-	send(w, http.StatusAccepted, "application/json", accepted(r, id))
+	send(w, http.StatusAccepted, "application/json", e.acceptedAs(r, id))
 	return nil
 }
 
@@ -73,7 +73,7 @@ func (e *edge) commandByGet(w http.ResponseWriter, r *http.Request) error {
 	if err := e.accept(w, r, saga.Begin(e.Definition, id, nil, time.Time{}, now(), source)); err != nil {
 		return err
 	}
-	send(w, http.StatusOK, "application/json", accepted(r, id))
+	send(w, http.StatusOK, "application/json", e.acceptedAs(r, id))
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (e *edge) visible(r *http.Request, id string) (order.Row, error) {
 	case err == nil || r.Context().Err() != nil:
 		return row, err
 	case ctx.Err() == nil && order.KindOf(err) == 0:
-		e.Health.Logger.Error("an order could not be waited for", slog.String("order", id), slog.Any("error", err))
+		e.Health.Logger.ErrorContext(ctx, "an order could not be waited for", slog.String("order", id), slog.Any("error", err))
 	}
 	return row, &order.Error{
 		Kind: order.Unavailable,
@@ -187,15 +187,18 @@ func (e *edge) awaitRow(w http.ResponseWriter, r *http.Request, id string, wait 
 
 func applied(wait time.Duration) string { return "wait=" + strconv.Itoa(int(wait.Seconds())) }
 
-// accepted is the seed's answer to a command. Neither id nor host has anything
-// that JSON would escape.
-func accepted(r *http.Request, id string) []byte {
-	return fmt.Appendf(nil, `{"id": "%s", "_query": "%s/query/%[1]s"}`, id, base(r))
+// acceptedAs is the seed's answer to a command. Neither id nor base has anything that JSON
+// would escape.
+func (e *edge) acceptedAs(r *http.Request, id string) []byte {
+	return fmt.Appendf(nil, `{"id": "%s", "_query": "%s/query/%[1]s"}`, id, e.base(r))
 }
 
 // base is what the links of an answer begin with.
-func base(r *http.Request) string {
-	if r.TLS != nil {
+func (e *edge) base(r *http.Request) string {
+	switch {
+	case e.PublicURL != "":
+		return e.PublicURL
+	case r.TLS != nil:
 		return "https://" + r.Host
 	}
 	return "http://" + r.Host

@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"simplecqrs/order"
 	"simplecqrs/saga"
@@ -45,6 +48,21 @@ func TestACommandWritesOneEventAndTellsWhereToAskForTheOrder(t *testing.T) {
 				w.wantNothingLogged()
 			})
 		})
+	}
+}
+
+func TestLinksBeginAsTheOperatorSays(t *testing.T) {
+	w := newWorld(t)
+	w.get = has(fitting[order.Pause].row)
+	w.handler = New(Config{
+		Emit: w.Emit, Rows: w, Definition: saga.Default(), PublicURL: "https://shop.example:444",
+		Health: Health{Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), Guard: w.guard},
+	})
+	got := w.post("")
+	got.want(t, http.StatusAccepted, acceptedBody(w.placed(), "https://shop.example:444"))
+	const links = `"_query":"https://shop.example:444/query/ORD-B384F","_history":"https://shop.example:444/query/ORD-B384F/history"`
+	if got := w.command(seedID+"/pause", ""); !strings.Contains(got.body, links) {
+		t.Errorf("answered %s", got.body)
 	}
 }
 

@@ -49,6 +49,9 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if c.versions, err = versionsOf(r.Header); err != nil {
+		return err
+	}
 	row, err := e.find(r.Context(), id)
 	if err != nil {
 		return err
@@ -58,6 +61,13 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 	given, err := e.give(ctx, row, c)
 	if err != nil {
 		return err
+	}
+	if c.key != "" && firstUnderKey(row, given) == "" {
+		comparing, over := waiting(r, queryTime)
+		defer over()
+		if err := e.compared(comparing, id, given); err != nil {
+			return err
+		}
 	}
 	location := "/query/" + id
 	if asked.wait > 0 {
@@ -75,7 +85,7 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 		Command string `json:"command"`
 		Query   string `json:"_query"`
 		History string `json:"_history"`
-	}{id, given, base(r) + location, base(r) + location + "/history"})
+	}{id, given, e.base(r) + location, e.base(r) + location + "/history"})
 	if err != nil {
 		return err
 	}
@@ -95,6 +105,8 @@ type command struct {
 	key     string
 	print   string // of what the request says, by which its copies are known from another's
 	at      time.Time
+
+	versions []string // of which the row is to be; see versionsOf
 }
 
 // commandIn reads a command. Its body may have further members, that are known to the caller.
@@ -149,12 +161,14 @@ func (c command) event(id, orderID string) order.Event {
 // take it, and gives its id. The saga has the last word: the order may have moved since.
 func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, err error) {
 	id = commandID(row.ID, c)
-	if another := sameKey(row, id, c.key); another != "" {
-		return "", fail(http.StatusUnprocessableEntity,
-			"the Idempotency-Key was given before with another body, as command %s", another)
+	if err := notAnother(row, id); err != nil {
+		return "", err
 	}
 	if row.Holds(id) { // with a key: it was given before, and acts once
 		return id, verdict(row, id)
+	}
+	if err := atVersion(row, c.versions); err != nil {
+		return "", err
 	}
 	switch refused := saga.Refuses(row.Meta.Status, row.Meta.Paused, c.verb); {
 	case row.Meta.Status == "" || row.Meta.Status == order.StatusUnknown:
@@ -173,19 +187,53 @@ func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, e
 	return id, nil
 }
 
-// sameKey finds a command in an order's history that was given under the same key and
-// said something else; empty for none.
-func sameKey(row order.Row, id, key string) string {
-	if key == "" {
+// firstUnderKey finds which of the commands that were given under one key an order takes:
+// by the saga's verdict or, as long as there is none, the first in the log, as the saga
+// will. Empty: none is in the row, or the command has no key.
+func firstUnderKey(row order.Row, id string) string {
+	shared, keyed := saga.UnderKey(id)
+	if !keyed {
 		return ""
 	}
-	under := id[:len(id)-printSize]
+	first := ""
 	for _, one := range row.Meta.History {
-		if strings.HasPrefix(one.ID, under) && len(one.ID) == len(id) && one.ID != id {
-			return one.ID
+		if one.Causation == id {
+			if another, told := strings.CutPrefix(one.Reason, saga.AnotherBody); told && one.Type == order.OrderCommandRejected {
+				return another
+			}
+			return id
+		}
+		if under, ok := saga.UnderKey(one.ID); ok && under == shared && first == "" {
+			first = one.ID
 		}
 	}
-	return ""
+	return first
+}
+
+// notAnother refuses a command whose key the order knows from another.
+func notAnother(row order.Row, id string) error {
+	if first := firstUnderKey(row, id); first != "" && first != id {
+		return fail(http.StatusUnprocessableEntity, saga.AnotherBody+"%s: send that body again, or this one with another key", first)
+	}
+	return nil
+}
+
+// compared waits for the row that has a command which was written with a key, to see that
+// no other under that key was before it in the log.
+func (e *edge) compared(ctx context.Context, orderID, id string) error {
+	row, err := e.Rows.Await(ctx, orderID, func(row order.Row) bool { return firstUnderKey(row, id) != "" })
+	if err == nil {
+		return notAnother(row, id)
+	}
+	if ctx.Err() == nil && order.KindOf(err) == 0 {
+		e.Health.Logger.ErrorContext(ctx, "a command could not be waited for",
+			slog.String("order", orderID), slog.String("command", id), slog.Any("error", err))
+	}
+	return &order.Error{
+		Kind: order.Unavailable,
+		Detail: fmt.Sprintf("command %s is in the log, and cannot be seen yet to be compared with what its %s was given "+
+			"with before: send the same request again, which does no harm", id, headerKey),
+	}
 }
 
 // answers reports whether the saga has answered a command: whatever comes of one, it

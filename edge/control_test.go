@@ -181,6 +181,11 @@ func TestACommandIsBoundedAsAnOrderIs(t *testing.T) {
 func TestACommandThatIsSentAgainUnderItsKeyHasTheSameID(t *testing.T) {
 	w := newWorld(t)
 	w.get = func(_ context.Context, id string) (order.Row, error) { return standing(id, order.StatusRunning), nil }
+	w.await = func(_ context.Context, id string, _ func(order.Row) bool) (order.Row, error) {
+		all := w.events()
+		c, _ := all[len(all)-1].Type.Command()
+		return given(standing(id, order.StatusRunning), all[len(all)-1].ID, c, "", ""), nil
+	}
 	const other = "ORD-01ARZ3NDEKTSV4RRFFQ69G5FAV"
 	for _, path := range []string{
 		seedID + "/pause", seedID + "/pause", seedID + "/cancel", other + "/pause",

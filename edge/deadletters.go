@@ -207,7 +207,7 @@ func (e *edge) redrive(w http.ResponseWriter, r *http.Request) error {
 		ID       string            `json:"id"`
 		Resolved codecs.Resolution `json:"resolved,omitempty"`
 		Letter   string            `json:"_letter"`
-	}{ID: pathID(id), Letter: base(r) + "/deadletters/" + pathID(id)}
+	}{ID: pathID(id), Letter: e.base(r) + "/deadletters/" + pathID(id)}
 	status := http.StatusAccepted
 	if c.wait > 0 {
 		ctx, cancel := waiting(r, c.wait)
@@ -259,13 +259,13 @@ func (e *edge) write(ctx context.Context, r codecs.Redrive) error {
 	log := e.Health.Logger.With(slog.String("letter", r.ID()), slog.String("order", r.Key), slog.Bool("discard", r.Discard),
 		slog.String("actor", r.Actor), slog.String("reason", r.Reason))
 	if err := e.Redrive(ctx, r); err != nil {
-		log.Error("the log has not acknowledged the redrive of a dead letter", slog.Any("error", err))
+		log.ErrorContext(ctx, "the log has not acknowledged the redrive of a dead letter", slog.Any("error", err))
 		return &order.Error{
 			Kind:   order.Unavailable,
 			Detail: "the log has not acknowledged this; it may still come to be, and may be asked for again",
 		}
 	}
-	log.Info("a dead letter is redriven or discarded")
+	log.InfoContext(ctx, "a dead letter is redriven or discarded")
 	return nil
 }
 

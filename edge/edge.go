@@ -52,7 +52,10 @@ type Config struct {
 	Redrive func(ctx context.Context, r codecs.Redrive) error
 	// Topology tells how far all roles are, wherever they run, as JSON has it.
 	Topology func(ctx context.Context) (any, error)
-	Health   Health
+	// PublicURL is what links begin with, a scheme and a host; empty: as the client called
+	// us, which is not what it called if something in front of us has its TLS.
+	PublicURL string
+	Health    Health
 }
 
 // Health is what a process of any role tells of itself.
@@ -78,32 +81,37 @@ type edge struct {
 func New(c Config) http.Handler {
 	e := &edge{Config: c, accepted: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "simplecqrs_orders_accepted_total",
-		Help: "Orders whose command was acknowledged by the log.",
+		Help: "Orders whose command was acknowledged by the log. Copies under one key that were written before any could be seen count each.",
 	})}
 	c.Health.Registry.MustRegister(e.accepted)
 	e.streams, e.looking = newStreams(c.Health.Registry), make(chan struct{}, maxLooking)
 	r := newRouter(c.Health)
 	e.door = r.door
-	r.handle("/", page, http.MethodGet, http.MethodHead)
+
 	r.handle("/command", e.command, http.MethodPost)
 	r.handle("/command", e.commandByGet, http.MethodGet)   // no HEAD, which must change nothing
 	r.handle("/command/"+anyVerb, e.bulk, http.MethodPost) // no order's id is a verb
 	r.handle("/command/{id}/"+anyVerb, e.control, http.MethodPost)
+
 	r.handle("/query", e.list, http.MethodGet, http.MethodHead)
 	r.handle("/query/stuck", e.stuck, http.MethodGet, http.MethodHead) // nor is this
 	r.handle("/query/stream", e.followAll, http.MethodGet)
-	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
-	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
-	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}", e.query, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/history", e.history, http.MethodGet, http.MethodHead)
-	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/sources", e.sources, http.MethodGet, http.MethodHead)
 	r.handle("/query/{id}/stream", e.followOrder, http.MethodGet)
+
 	r.handle("/deadletters", e.letters, http.MethodGet, http.MethodHead)
 	r.handle("/deadletters/"+anyResolution, e.redriveMany, http.MethodPost) // no letter's id is one
 	r.handle("/deadletters/"+anyLetter, e.letter, http.MethodGet, http.MethodHead)
 	r.handle("/deadletters/"+anyLetter+"/"+anyResolution, e.redrive, http.MethodPost)
+
+	r.handle("/query/stats/topology", e.topology(), http.MethodGet, http.MethodHead)
+
+	r.handle("/", page, http.MethodGet, http.MethodHead)
+	r.handle("/docs", docs, http.MethodGet, http.MethodHead)
+	r.handle("/docs/openapi.json", docsJSON(), http.MethodGet, http.MethodHead)
+	r.handle("/openapi.yaml", description, http.MethodGet, http.MethodHead)
 	return r
 }
 

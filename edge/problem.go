@@ -36,10 +36,10 @@ func (s server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.log.ErrorContext(r.Context(), "a handler panicked", slog.String("path", r.URL.Path),
 			slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		s.write(w, problem{Status: http.StatusInternalServerError})
+		s.write(w, r, problem{Status: http.StatusInternalServerError})
 	}()
 	if err := s.handler(w, r); err != nil {
-		s.write(w, s.problemOf(r, err))
+		s.write(w, r, s.problemOf(r, err))
 	}
 }
 
@@ -109,12 +109,12 @@ func (s server) problemOf(r *http.Request, err error) problem {
 // client was waited for is true of a problem as well.
 var ofSuccess = []string{"Cache-Control", "Content-Location", "Etag", "Location", "Order-Status"}
 
-func (s server) write(w http.ResponseWriter, p problem) {
+func (s server) write(w http.ResponseWriter, r *http.Request, p problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	p.Error = p.said()
 	body, err := json.Marshal(p)
 	if err != nil {
-		s.log.Error("a problem could not be encoded", slog.Any("error", err))
+		s.log.ErrorContext(r.Context(), "a problem could not be encoded", slog.Any("error", err))
 	}
 	for _, name := range ofSuccess {
 		w.Header().Del(name)

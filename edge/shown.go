@@ -96,7 +96,7 @@ func (e *edge) waitFor(r *http.Request, id string, wait time.Duration, until fun
 // sendRow answers with something that an order's row is made to, unless the client has it.
 func sendRow(w http.ResponseWriter, r *http.Request, row order.Row, made func() ([]byte, error)) error {
 	h := w.Header()
-	tag := `"` + strconv.FormatInt(row.Meta.Version, 10) + `"`
+	tag := tagOf(row)
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache") // to be kept, and asked about each time
 	if status := row.Meta.Shown(); status != "" {

@@ -105,7 +105,7 @@ func (e *edge) followOrder(w http.ResponseWriter, r *http.Request) error {
 		case row := <-rows:
 			var body []byte
 			if body, err = historyOf(row); err != nil {
-				e.Health.Logger.Error("a history cannot be shown", slog.String("order", id), slog.Any("error", err))
+				e.Health.Logger.ErrorContext(ctx, "a history cannot be shown", slog.String("order", id), slog.Any("error", err))
 				return nil
 			}
 			if err = s.event(strconv.FormatInt(row.Meta.Version, 10), "order", body); err == nil {
@@ -142,7 +142,7 @@ func (e *edge) changes(ctx context.Context, id string, seen int64, rows chan<- o
 		if err != nil {
 			if ctx.Err() == nil && order.KindOf(err) == 0 && !told {
 				told = true
-				e.Health.Logger.Error("an order cannot be followed; it is tried again", slog.String("order", id), slog.Any("error", err))
+				e.Health.Logger.ErrorContext(ctx, "an order cannot be followed; it is tried again", slog.String("order", id), slog.Any("error", err))
 			}
 			select {
 			case <-time.After(missingTime):

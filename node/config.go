@@ -50,6 +50,7 @@ type Config struct {
 	// PlainHTTP says that there may be none beyond loopback, either: somebody in front of
 	// the process has it.
 	PlainHTTP bool
+	PublicURL string          // see edge.Config
 	Security  stream.Security // towards the brokers
 
 	Registry *prometheus.Registry // nil: a new one

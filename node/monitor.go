@@ -92,7 +92,7 @@ func (n *Node) topology(ctx context.Context) (any, error) {
 	topics := []string{codecs.StoreOrder, codecs.ViewOrder, codecs.SagaOrder, codecs.SagaTimers, codecs.DeadletterOrder}
 	known, err := n.client.Topology(ctx, n.config.groups(), topics)
 	if err != nil {
-		n.config.Logger.Warn("the brokers could not be asked about the topology", slog.Any("error", err))
+		n.config.Logger.WarnContext(ctx, "the brokers could not be asked about the topology", slog.Any("error", err))
 		return nil, &order.Error{
 			Kind:   order.Unavailable,
 			Detail: "the brokers have not told how far the roles are; /readyz tells how this process is doing",

@@ -288,6 +288,6 @@ func (n *Node) handler(partitions int32) http.Handler {
 	return edge.New(edge.Config{
 		Emit: n.Emit, Rows: n.Rows(), Definition: n.config.Definition, Health: h,
 		Log: events{n.tail}, Sources: n.sources(partitions), Topology: n.topology,
-		Letters: n.letters, Redrive: n.Redrive,
+		Letters: n.letters, Redrive: n.Redrive, PublicURL: n.config.PublicURL,
 	})
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -137,5 +138,69 @@ func TestTheSecondPayloadOfARaceIsRejectedAndItsWorkNeverUsed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Five clients have one key, and none of them can see the others.
+func TestOfTheCommandsThatAreGivenAtOnceUnderOneKeyOneActs(t *testing.T) {
+	w := newWorld(t)
+	n := w.start().ready()
+	at := func(year int) string { return fmt.Sprintf("%d-01-01T00:00:00Z", 2120+year) }
+	_, text := post(t, n.url("/command"), fmt.Sprintf(`{"startAt":%q}`, at(0)), "place")
+	var placed struct{ ID string }
+	check(t, json.Unmarshal([]byte(text), &placed))
+	type answer struct {
+		status int
+		text   string
+	}
+	answers := make([]answer, 5)
+	send := func(i int) answer {
+		status, text := post(t, n.url("/command/"+placed.ID+"/schedule"), fmt.Sprintf(`{"startAt":%q}`, at(i+1)), "once")
+		return answer{status, text}
+	}
+	for range 2 { // and as before, when they are sent again
+		var all sync.WaitGroup
+		for i := range answers {
+			all.Go(func() { answers[i] = send(i) })
+		}
+		all.Wait()
+		acted := -1
+		for i, one := range answers {
+			switch {
+			case one.status == http.StatusAccepted && acted < 0:
+				acted = i
+			case one.status != http.StatusUnprocessableEntity:
+				t.Errorf("%d is answered %d, %s, and %d was accepted", i, one.status, one.text, acted)
+			}
+		}
+		if acted < 0 {
+			t.Fatalf("none was accepted: %v", answers)
+		}
+		w.await("the saga's answers", func() bool {
+			answered := map[string]bool{}
+			row := w.tableRows()[placed.ID]
+			for _, one := range row.Meta.History {
+				if strings.HasPrefix(one.Causation, "CMD-") {
+					answered[one.Causation] = true
+				}
+			}
+			given := 0
+			for _, one := range row.Meta.History {
+				if one.Type == order.Schedule.Type() {
+					given++
+				}
+			}
+			return given > 0 && len(answered) == given
+		})
+		row := w.tableRows()[placed.ID]
+		carried := 0
+		for _, one := range row.Meta.History {
+			if one.Type == order.OrderScheduled && one.Causation != "" {
+				carried++
+			}
+		}
+		if got := row.Meta.StartAt.Format(time.RFC3339); carried != 1 || got != at(acted+1) {
+			t.Errorf("%d of them acted, and it is to begin at %s, want %s", carried, got, at(acted+1))
+		}
 	}
 }

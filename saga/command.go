@@ -2,6 +2,7 @@ package saga
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"simplecqrs/order"
@@ -19,6 +20,9 @@ func (s State) commanded(in Commanded) State {
 	refused := Refuses(s.Status, s.Paused, in.Command)
 	if in.Command == order.Cancel && s.Status == order.StatusStuck && s.Undoing != (Undoing{}) {
 		refused = "the order is being undone already: retry or skip what is stuck"
+	}
+	if another := s.underKeyOf(in.ID); another != "" {
+		refused = AnotherBody + another
 	}
 	s = s.moved()
 	s.OrderID = in.OrderID
@@ -96,6 +100,40 @@ func (s State) remembers(id string) bool {
 		}
 	}
 	return false
+}
+
+// AnotherBody is the reason for which a command is rejected whose key the order knows from
+// another, whose id follows.
+const AnotherBody = "the Idempotency-Key was given before with another body, as command "
+
+// UnderKey gives what the ids of all commands share that were given with the same key;
+// false for one that was given without. It is CMD- and a ULID that is made of the key; a
+// fingerprint of the body follows, in 8 hex digits.
+func UnderKey(id string) (shared string, ok bool) {
+	i := strings.LastIndexByte(id, '-')
+	if i < 0 {
+		return "", false
+	}
+	shared, body := id[:i], id[i+1:]
+	of, command := strings.CutPrefix(shared, "CMD-")
+	ok = command && len(of) == 26 && order.ValidID("ORD-"+of) && len(body) == 8 && strings.Trim(body, "0123456789ABCDEF") == ""
+	return shared, ok
+}
+
+// underKeyOf finds a command that has had its verdict, and has its key in common with
+// another; empty for none. Whoever writes them cannot see each other, so that only who
+// reads the log in its order can tell which was the first.
+func (s State) underKeyOf(id string) string {
+	shared, ok := UnderKey(id)
+	if !ok {
+		return ""
+	}
+	for _, w := range s.Words {
+		if of, keyed := UnderKey(w.Cause); keyed && of == shared {
+			return w.Cause
+		}
+	}
+	return ""
 }
 
 func (s State) say(in Commanded, w Word) State {

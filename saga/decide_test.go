@@ -1180,8 +1180,46 @@ func TestCommands(t *testing.T) {
 			when: then(paying, trace{ordered(order.Pause), completed(order.Payment), ordered(order.Resume), ordered(order.Resume)}),
 			then: "running MAIL/1", owed: owed{"ORDER_RESUMED/1 running", "MAIL_REQUESTED/1 last running"},
 		},
+		{
+			name: "of those that were given with one key the first in the log acts, whatever the others say",
+			when: then(paying, trace{orderedAs(keyed+"-0000000A", order.Pause), orderedAs(keyed+"-0000000B", order.Resume)}),
+			then: "running paused PAYMENT/1", owed: owed{"ORDER_COMMAND_REJECTED/1 running: " + saga.AnotherBody + keyed + "-0000000A"},
+		},
+		{
+			name: "and once more if it comes again",
+			when: then(paying, trace{orderedAs(keyed+"-0000000A", order.Pause), orderedAs(keyed+"-0000000B", order.Resume), orderedAs(keyed+"-0000000A", order.Pause)}),
+			then: "running paused PAYMENT/1", owed: owed{"ORDER_PAUSED/1 running"},
+		},
+		{
+			name: "so do the others, that stay rejected",
+			when: then(paying, trace{orderedAs(keyed+"-0000000A", order.Pause), orderedAs(keyed+"-0000000B", order.Resume), orderedAs(keyed+"-0000000B", order.Resume)}),
+			then: "running paused PAYMENT/1", owed: owed{"ORDER_COMMAND_REJECTED/1 running: " + saga.AnotherBody + keyed + "-0000000A"},
+		},
+		{
+			name: "one that did not fit has had its verdict, too",
+			when: then(paying, trace{orderedAs(keyed+"-0000000A", order.Resume), orderedAs(keyed+"-0000000B", order.Pause)}),
+			then: "running PAYMENT/1", owed: owed{"ORDER_COMMAND_REJECTED/1 running: " + saga.AnotherBody + keyed + "-0000000A"},
+		},
+		{
+			name: "so has one that is carried out without a word",
+			when: then(paying, trace{orderedAs(keyed+"-0000000A", order.Cancel), orderedAs(keyed+"-0000000B", order.Pause)}),
+			then: "compensating undo PAYMENT/1", owed: owed{"ORDER_COMMAND_REJECTED/1 compensating: " + saga.AnotherBody + keyed + "-0000000A"},
+		},
+		{
+			name: "another key is another command",
+			when: then(paying, trace{orderedAs(keyed+"-0000000A", order.Pause), orderedAs("CMD-01ARZ3NDEKTSV4RRFFQ69G5FAW-0000000A", order.Resume)}),
+			then: "running PAYMENT/1", owed: owed{"ORDER_RESUMED/1 running"},
+		},
+		{
+			name: "and ids of another form have no key, however alike they are",
+			when: then(paying, trace{orderedAs(keyed, order.Pause), orderedAs(keyed+"-0000000", order.Resume), orderedAs(keyed+"-0000000a", order.Pause)}),
+			then: "running paused PAYMENT/1", owed: owed{"ORDER_PAUSED/1 running"},
+		},
 	}.hold(t)
 }
+
+// keyed is what the ids of all commands begin with that were given with the same key.
+const keyed = "CMD-01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 func TestARejectionOfAnyCommandIsSaidWithItsReasonInEachState(t *testing.T) {
 	reach := map[string]trace{

@@ -23,8 +23,8 @@ export function list(query, signal) {
     el('label', {}, 'Status', el('select', { name: 'status', id: 'filter' },
       el('option', { value: '' }, 'any'), statuses.map((s) => el('option', { selected: s === filter.status }, s)))),
     el('label', {}, 'Last event', el('input', { name: 'type', value: filter.type, placeholder: 'any', spellcheck: 'false', autocomplete: 'off' })),
-    el('label', {}, 'Placed since', el('input', { name: 'since', type: 'datetime-local', step: 1, value: toLocal(filter.since) })),
-    el('label', {}, 'Placed until', el('input', { name: 'until', type: 'datetime-local', step: 1, value: toLocal(filter.until) })),
+    el('label', {}, 'Changed since', el('input', { name: 'since', type: 'datetime-local', step: 1, value: toLocal(filter.since) })),
+    el('label', {}, 'Changed until', el('input', { name: 'until', type: 'datetime-local', step: 1, value: toLocal(filter.until) })),
     el('div', { class: 'buttons' }, el('button', { type: 'submit' }, 'Filter'), el('button', { type: 'reset', class: 'plain' }, 'Clear')));
   const body = el('tbody');
   const trouble = el('div', { role: 'alert' });

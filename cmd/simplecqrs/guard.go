@@ -6,6 +6,8 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
+	"regexp"
+	"strings"
 
 	"simplecqrs/access"
 	"simplecqrs/edge"
@@ -16,6 +18,7 @@ type guard struct {
 	tokens, issuer, audience *string
 	certificate, key         *string
 	plainHTTP                *bool
+	publicURL                *string
 	hosts                    *list
 	rate                     *float64
 	burst                    *int
@@ -30,10 +33,21 @@ func guardFlags(f *flag.FlagSet) guard {
 		certificate: f.String("tls-cert", "", "`file` with the HTTP server's certificate, in PEM; read anew when it changes"),
 		key:         f.String("tls-key", "", "`file` with its key, in PEM"),
 		plainHTTP:   f.Bool("plain-http", false, "serve beyond loopback without TLS, as something in front of this process has it"),
+		publicURL:   define(f, "public-url", "", publicURL, "`URL` that links begin with, where clients call by another than this process sees, as through a proxy that has the TLS"),
 		hosts:       define(f, "host", nil, listOf(anything), "`name,…` that clients call this process by, beside localhost; of use without tokens only"),
 		rate:        define(f, "command-rate", 0, rate, "commands that each client may give in a `second`; 0 is any number"),
 		burst:       define(f, "command-burst", 0, count(mostOrders), "commands that may come at `once` (default as many as in a second)"),
 	}
+}
+
+var siteURL = regexp.MustCompile(`^https?://([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+
+func publicURL(s string) (string, error) {
+	s = strings.TrimSuffix(s, "/")
+	if !siteURL.MatchString(s) {
+		return "", errors.New("want a scheme, a host and perhaps a port, such as https://shop.example")
+	}
+	return s, nil
 }
 
 // check refuses flags that do not go together.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -153,6 +155,20 @@ func TestNothingIsServedBeyondLoopbackThatIsNotGuarded(t *testing.T) {
 	}
 }
 
+func TestLinksBeginAsServeWasTold(t *testing.T) {
+	s := startServe(t, "-roles", "edge", "-query", "local", "-brokers", startBroker(t, 2), "-public-url", "https://shop.example/")
+	s.log.said(t, "msg=ready")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/command", nil)
+	check(t, err)
+	answer, err := http.DefaultClient.Do(r)
+	check(t, err)
+	text, err := io.ReadAll(answer.Body)
+	check(t, errors.Join(err, answer.Body.Close()))
+	if !strings.Contains(string(text), `"_query": "https://shop.example/query/ORD-`) {
+		t.Errorf("answered %s", text)
+	}
+}
+
 func TestMistakesAboutWhoIsLetInAreToldBeforeAnythingStarts(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	for _, c := range []struct {
@@ -163,6 +179,9 @@ func TestMistakesAboutWhoIsLetInAreToldBeforeAnythingStarts(t *testing.T) {
 		{[]string{"-oidc-issuer", "https://issuer.example"}, 2, "-oidc-issuer and -oidc-audience go together"},
 		{[]string{"-tls-key", none}, 2, "-tls-cert and -tls-key go together"},
 		{[]string{"-command-rate", "-1"}, 2, "flag -command-rate: want a number"},
+		{[]string{"-public-url", "shop.example"}, 2, "flag -public-url: want a scheme, a host and perhaps a port"},
+		{[]string{"-public-url", "https://shop.example/orders"}, 2, "flag -public-url: want a scheme, a host and perhaps a port"},
+		{[]string{"-public-url", `https://shop"`}, 2, "flag -public-url: want a scheme, a host and perhaps a port"},
 		{[]string{"-tokens", none}, 1, "no such file"},
 		{[]string{"-tokens", write(t, "nonsense")}, 1, "line 1: want a token"},
 		{[]string{"-tls-cert", none, "-tls-key", none}, 1, "no such file"},

@@ -62,7 +62,7 @@ func serve(ctx context.Context, args []string, out output) error {
 	n, err := node.Start(ctx, node.Config{
 		Roles: *roles, Brokers: *brokers.brokers, Security: security, Mongo: *mongo, Query: *query, DataDir: *data,
 		Definition: plan.Definition, Participants: plan.Participants,
-		Listener: listener, Guard: guard, TLS: certificate, PlainHTTP: *doors.plainHTTP,
+		Listener: listener, Guard: guard, TLS: certificate, PlainHTTP: *doors.plainHTTP, PublicURL: *doors.publicURL,
 		Logger: log, LogLevel: threshold, Tracing: traces,
 	})
 	if err != nil {
