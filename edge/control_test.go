@@ -296,7 +296,7 @@ func TestAClientThatWaitsIsToldWhatTheSagaHasSaid(t *testing.T) {
 			case http.StatusOK:
 				got.want(t, c.status, `{"id":"ORD-B384F","type":"ORDER_PAUSED",`+
 					`"events":["ORDER_REQUESTED","ORDER_PAUSE_REQUESTED","ORDER_PAUSED"]}`+"\n")
-				got.wantHeaders(t, "Content-Location", "/query/"+seedID)
+				got.wantHeaders(t, "Content-Location", "/query/"+seedID, "Order-Status", "paused")
 			case http.StatusConflict:
 				got.wantProblem(t, c.status, "it ended meanwhile")
 			default:

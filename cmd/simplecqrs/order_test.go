@@ -49,13 +49,22 @@ func TestAnOrderIsShownForPeople(t *testing.T) {
 	})
 	s := openShop(t, row)
 	code, answer, _ := s.order(t, "get", "ORD-00001")
-	const want = "ORD-00001  ORDER_COMPLETED\n  detail  {\"a\":1}\n  events  ORDER_REQUESTED, ORDER_COMPLETED\n"
+	const want = "ORD-00001  running  ORDER_COMPLETED\n  detail  {\"a\":1}\n  events  ORDER_REQUESTED, ORDER_COMPLETED\n"
 	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
 		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
 	}
 	if _, answer, _ = s.order(t, "get", "ORD-00001", "-o", "json"); answer !=
 		`{"id":"ORD-00001","type":"ORDER_COMPLETED","detail":{"a":1},"events":["ORDER_REQUESTED","ORDER_COMPLETED"]}`+"\n" {
 		t.Errorf("as JSON: %s", answer)
+	}
+}
+
+func TestAnOrderThatFailedOrIsStuckIsShownWithWhy(t *testing.T) {
+	s := openShop(t, rowWith("ORD-00001", "", order.Event{Type: order.OrderStuck, Status: order.StatusStuck, Reason: "PAYMENT: no\x1b funds"}))
+	code, answer, _ := s.order(t, "get", "ORD-00001")
+	const want = "ORD-00001  stuck  ORDER_STUCK\n  why     PAYMENT: no  funds\n  events  ORDER_REQUESTED, ORDER_STUCK\n"
+	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
+		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
 	}
 }
 

@@ -94,16 +94,24 @@ func endOf(h history) error {
 	if h.Status == order.StatusCompleted {
 		return nil
 	}
-	why := ""
+	if why := h.why(); why != "" {
+		return errorf(exitOtherEnd, "%s is %s: %s", h.ID, h.Status, plain(why))
+	}
+	return errorf(exitOtherEnd, "%s is %s", h.ID, h.Status)
+}
+
+// why is the last reason that was told in an order's history, unless it says no more than
+// the status does.
+func (h history) why() (why string) {
 	if all, err := h.entries(); err == nil {
 		for _, e := range all {
 			why = cmp.Or(e.Reason, why)
 		}
 	}
-	if why == "" || why == string(h.Status) {
-		return errorf(exitOtherEnd, "%s is %s", h.ID, h.Status)
+	if why == string(h.Status) {
+		return ""
 	}
-	return errorf(exitOtherEnd, "%s is %s: %s", h.ID, h.Status, plain(why))
+	return why
 }
 
 // watchAll shows the events of all orders from now on.
