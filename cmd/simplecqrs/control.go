@@ -154,7 +154,7 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 	if err := json.Unmarshal(a.body, &said); err != nil {
 		return err
 	}
-	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Resolved, said.Type)}
+	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Resolved), Type: said.Type}
 	c.await(ctx, b, &r, ends)
 	if c.raw {
 		err = c.out.print(string(a.body))
@@ -167,6 +167,7 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 // outcome is what came of it for one of several.
 type outcome struct {
 	ID, Command, Error string
+	Type               string // of the order's last event, if it is done
 	Status             int
 	late               error
 	ended              order.Status
@@ -179,7 +180,7 @@ func (r outcome) cells() []string {
 	case r.ended != "":
 		return []string{r.ID, "done", string(r.ended)}
 	case r.Status == http.StatusOK && r.late == nil:
-		return []string{r.ID, "done", r.Command}
+		return []string{r.ID, "done", cmp.Or(r.Type, r.Command)}
 	}
 	return []string{r.ID, "accepted", r.Command}
 }

@@ -58,7 +58,7 @@ func (c edgeClient) page(t table, next string) error {
 
 func defineList(f *flag.FlagSet) doing {
 	filter, page := filterFlags(f), pageFlags(f, "orders")
-	until := timeFlag(f, "until", "orders that have not changed after this `time`")
+	until := timeFlag(f, "until", "orders that last changed before this `time`")
 	sort := define(f, "sort", "oldest", oneOf("oldest", "newest"), "`which` come first: the oldest or the newest")
 	return func(ctx context.Context, c edgeClient, ids []string) error {
 		if len(ids) > 0 {

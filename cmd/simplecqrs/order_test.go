@@ -155,7 +155,7 @@ func TestACommandTellsWhatCameOfItAndByItsExitCodeToo(t *testing.T) {
 		}},
 		{"several, of which one is refused first", []string{"pause", ended, none}, 4, []string{"2 of 2 went wrong, the first with: the order is completed"}},
 		{"several, all well", []string{"cancel", runs, stands, "-o", "json"}, 0, []string{`"status":202`}},
-		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done", stands + "  done"}},
+		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done  ORDER_PAUSED\n", stands + "  done  ORDER_PAUSED\n"}},
 	} {
 		s := openShop(t, rowWith(runs, ""), rowWith(stands, order.StatusStuck), rowWith(ended, order.StatusCompleted))
 		code, answer, log := s.order(t, c.args...)
@@ -230,7 +230,7 @@ func TestTheServerIsTakenFromTheEnvironmentUnlessItIsSaid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotFromAnEdgeIsAFailureThatIsShown(t *testing.T) {
+func TestWhatIsNotFromAnEdgeIsToldToBeNone(t *testing.T) {
 	answer, status := "", 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -242,9 +242,11 @@ func TestWhatIsNotFromAnEdgeIsAFailureThatIsShown(t *testing.T) {
 		answer, log  string
 		status, code int
 	}{
-		{"<html>bad gateway", "simplecqrs order: <html>bad gateway", 502, 5},
-		{"", "simplecqrs order: 503 Service Unavailable", 503, 5},
-		{"hello", "simplecqrs order: invalid character", 200, 1},
+		{"<html>bad gateway", ": it answers 502 Bad Gateway <html>bad gateway", 502, 5},
+		{"", "simplecqrs order: this is no edge at http://127.0.0.1", 503, 5},
+		{"404 page not found", ": it answers 404 Not Found 404 page", 404, 5},
+		{`{"error":"forbidden"}`, "this is no edge", 403, 6},
+		{"hello", ": it answers 200 OK hello", 200, 5},
 	} {
 		answer, status = c.answer, c.status
 		if code, _, log := simplecqrs(t, "order", "list", "-url", s.URL); code != c.code || !strings.Contains(log, c.log) {
@@ -287,7 +289,7 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 	if code, _, log := simplecqrs(t, "order"); code != 2 || !strings.Contains(log, "say what to do") {
 		t.Errorf("nothing: exit code %d, log %s", code, log)
 	}
-	if code, _, log := simplecqrs(t, "order", "brew"); code != 2 || !strings.Contains(log, `unexpected argument "brew"`) {
+	if code, _, log := simplecqrs(t, "order", "brew"); code != 2 || !strings.Contains(log, `"brew" is unknown; known are cancel, get, history, `) {
 		t.Errorf("what is unknown: exit code %d, log %s", code, log)
 	}
 	if len(s.asks) > 0 {

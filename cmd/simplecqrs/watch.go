@@ -140,6 +140,9 @@ func (c edgeClient) watchAll(ctx context.Context) error {
 		if e.Attempt > 1 {
 			parts = append(parts, fmt.Sprintf("attempt %d", e.Attempt))
 		}
+		if e.Type == string(order.OrderPaused) { // its status is the one beneath
+			e.Status = string(order.StatusPaused)
+		}
 		for _, more := range []string{e.Status, e.Actor, e.Reason} {
 			if more != "" {
 				parts = append(parts, plain(more))

@@ -101,6 +101,7 @@ func TestAllOrdersAreWatchedUntilItIsInterrupted(t *testing.T) {
 			return // and is lost
 		}
 		_, _ = io.WriteString(w, "event: reset\ndata: {}\n\n")
+		_, _ = io.WriteString(w, "data: {\"order\":\"ORD-00002\",\"type\":\"ORDER_PAUSED\",\"status\":\"running\"}\n\n")
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	}))
@@ -108,6 +109,7 @@ func TestAllOrdersAreWatchedUntilItIsInterrupted(t *testing.T) {
 	w := startWatch(t, &shop{url: s.URL})
 	w.answer.said(t, `ORD-00001 {21}  PAYMENT_FAILED  attempt 2  running  no  funds`)
 	w.log.said(t, "the log is another than before")
+	w.answer.said(t, `ORD-00002 {21}  ORDER_PAUSED  paused\n`)
 	w.interrupt()
 	if code := <-w.code; code != 0 {
 		t.Errorf("exit code %d", code)
