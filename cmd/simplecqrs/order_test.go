@@ -193,6 +193,24 @@ func TestACommandGoesToAllOrdersThatAreSo(t *testing.T) {
 	}
 }
 
+func TestADryRunListsWhatIsMeantAndDoesNothing(t *testing.T) {
+	var rows []order.Row
+	for i := range 5 {
+		rows = append(rows, rowWith(fmt.Sprintf("ORD-0000%d", i), ""))
+	}
+	s := openShop(t, append(rows, rowWith("ORD-00005", order.StatusStuck))...)
+	code, answer, log := s.order(t, "cancel", "-status", "running", "-dry-run")
+	if code != 0 || log != "" || strings.Count(answer, "  running  ") != 5 || strings.Count(answer, "LAST EVENT") != 1 || strings.Contains(answer, "ORD-00005") {
+		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if code, _, log := s.order(t, "pause", "ORD-00001", "-dry-run"); code != 2 || !strings.Contains(log, "-dry-run is for what is meant by flags") {
+		t.Errorf("of one: exit code %d, log %s", code, log)
+	}
+	if len(s.events()) > 0 {
+		t.Errorf("events %+v", s.events())
+	}
+}
+
 func TestACommandCarriesWhatTheCommandLineSays(t *testing.T) {
 	me, err := user.Current()
 	check(t, err)
