@@ -24,6 +24,8 @@ type result struct {
 	Status  int    `json:"status"`
 	Command string `json:"command,omitempty"`
 	Error   string `json:"error,omitempty"`
+	// Type is the order's last event, if the command was waited for and carried out.
+	Type order.Type `json:"type,omitempty"`
 }
 
 // bulk gives a command to several orders: POST /command/{verb}.
@@ -191,6 +193,9 @@ func (e *edge) awaitAll(w http.ResponseWriter, r *http.Request, wait time.Durati
 			break // the time is over, or the read side away; what is left stays accepted
 		}
 		results[i] = e.resultOf(r, one.ID, one.Command, http.StatusOK, verdict(row, one.Command))
+		if results[i].Error == "" {
+			results[i].Type = row.Type
+		}
 	}
 	w.Header().Set("Preference-Applied", applied(wait))
 }

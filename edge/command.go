@@ -58,6 +58,7 @@ func (e *edge) command(w http.ResponseWriter, r *http.Request) error {
 	if asked.wait > 0 {
 		if row, seen := e.awaitRow(w, r, id, asked.wait, ended); seen {
 			w.Header().Set("Content-Location", "/query/"+id)
+			w.Header().Set("Order-Status", string(row.Meta.Shown())) // to whom may not query, too
 			send(w, http.StatusOK, "application/json", codecs.Answer(row))
 			return nil
 		}

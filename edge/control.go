@@ -76,6 +76,7 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 			w.Header().Set("Content-Location", location)
+			w.Header().Set("Order-Status", string(row.Meta.Shown()))
 			send(w, http.StatusOK, "application/json", codecs.Answer(row))
 			return nil
 		}

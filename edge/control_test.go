@@ -301,7 +301,7 @@ func TestAClientThatWaitsIsToldWhatTheSagaHasSaid(t *testing.T) {
 			case http.StatusOK:
 				got.want(t, c.status, `{"id":"ORD-B384F","type":"ORDER_PAUSED",`+
 					`"events":["ORDER_REQUESTED","ORDER_PAUSE_REQUESTED","ORDER_PAUSED"]}`+"\n")
-				got.wantHeaders(t, "Content-Location", "/query/"+seedID)
+				got.wantHeaders(t, "Content-Location", "/query/"+seedID, "Order-Status", "paused")
 			case http.StatusConflict:
 				got.wantProblem(t, c.status, "it ended meanwhile")
 			default:
@@ -410,7 +410,7 @@ func TestACommandByAFilterGoesToThoseThatItMatchesAndTellsOfTheRest(t *testing.T
 		t.Errorf("event: %+v", event)
 	}
 	want := bulkAnswer{[]result{
-		{running, 202, w.events()[0].ID, ""}, {isPaused, 409, "", "the order is not stuck but running"},
+		{ID: running, Status: 202, Command: w.events()[0].ID}, {ID: isPaused, Status: 409, Error: "the order is not stuck but running"},
 	}, true, next.String()}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
@@ -528,9 +528,9 @@ func TestAClientThatWaitsIsToldOfAllThatTheSagaHasSaidByThen(t *testing.T) {
 		got.wantHeaders(t, "Preference-Applied", "wait=3")
 		var status []string
 		for _, r := range got.bulk(t).Results {
-			status = append(status, fmt.Sprint(r.ID, " ", r.Status, " ", r.Error, r.Command != ""))
+			status = append(status, fmt.Sprint(r.ID, " ", r.Status, " ", r.Error, r.Command != "", r.Type))
 		}
-		want := []string{missing + " 404 no order found for ORD-00003false", "ORD-0000D 200 true", "ORD-0000E 409 it ended meanwhiletrue", "ORD-0000F 202 true"}
+		want := []string{missing + " 404 no order found for ORD-00003false", "ORD-0000D 200 trueORDER_PAUSED", "ORD-0000E 409 it ended meanwhiletrue", "ORD-0000F 202 true"}
 		if diff := cmp.Diff(want, status); diff != "" {
 			t.Errorf("results (-want +got):\n%s", diff)
 		}

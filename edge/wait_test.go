@@ -42,7 +42,8 @@ func TestAClientThatWaitsGetsTheRowAsSoonAsTheOrderHasEnded(t *testing.T) {
 			got := w.post("", "Prefer", "wait=5")
 			id := w.placed()
 			got.want(t, http.StatusOK, completeBody(id))
-			got.wantHeaders(t, "Location", "/query/"+id, "Content-Location", "/query/"+id, "Preference-Applied", "wait=5")
+			got.wantHeaders(t, "Location", "/query/"+id, "Content-Location", "/query/"+id, "Preference-Applied", "wait=5",
+				"Order-Status", string(status))
 			if waited := time.Since(start); waited != 2*time.Second {
 				t.Errorf("answered after %v", waited)
 			}

@@ -428,6 +428,9 @@ func (w world) pods(l workload) {
 		if v.Secret != nil {
 			there("Secret", v.Secret.SecretName)
 		}
+		if v.ConfigMap != nil {
+			there("ConfigMap", v.ConfigMap.Name)
+		}
 	}
 	for _, claim := range l.claims {
 		volumes[claim.Name] = true

@@ -183,17 +183,30 @@ func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 		return a, &codedError{err, exitUnavailable}
 	}
 	if a.status < http.StatusBadRequest {
-		return a, nil
+		if !json.Valid(a.body) {
+			err = c.noEdge(a, got.Status)
+		}
+		return a, err
 	}
 	var problem struct{ Detail, Title string }
-	if json.Unmarshal(a.body, &problem) != nil { // it is not from our edge
-		problem.Detail = string(a.body[:min(len(a.body), 500)])
+	if json.Unmarshal(a.body, &problem) != nil || problem.Detail+problem.Title == "" {
+		return a, c.noEdge(a, got.Status)
 	}
 	if c.raw {
 		err = c.out.print(string(a.body))
 	}
-	said := cmp.Or(plain(problem.Detail), problem.Title, got.Status)
+	said := plain(cmp.Or(problem.Detail, problem.Title))
 	return a, errors.Join(err, &codedError{errors.New(said), exitOf(a.status)})
+}
+
+// noEdge says that an answer is of something else, as a proxy, and shows how it begins.
+func (c edgeClient) noEdge(a edgeAnswer, status string) error {
+	said := strings.TrimSpace(status + " " + plain(string(a.body[:min(len(a.body), 200)])))
+	code := exitUnavailable
+	if exitOf(a.status) == exitForbidden { // what stands before an edge may let in, or not
+		code = exitForbidden
+	}
+	return errorf(code, "this is no edge at %s: it answers %s", c.url, said)
 }
 
 // get asks for something and reads it to be shown; or prints it as it is, if that is wanted.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"simplecqrs/node"
+	"simplecqrs/order"
 	"simplecqrs/saga"
 )
 
@@ -59,6 +60,12 @@ func complete(ctx context.Context, words []string, out output) error {
 		words = []string{""}
 	}
 	last := len(words) - 1
+	switch { // bash has taken -flag=value apart, and wants the value alone
+	case last > 1 && words[last] == "=":
+		words[last] = ""
+	case last > 2 && words[last-1] == "=":
+		words, last = slices.Delete(slices.Clone(words), last-1, last), last-1
+	}
 	found := candidates(ctx, words[:last], words[last])
 	found = slices.DeleteFunc(found, func(one string) bool { return one != filesWanted && !strings.HasPrefix(one, words[last]) })
 	if len(found) == 0 {
@@ -88,6 +95,17 @@ func candidates(ctx context.Context, words []string, prefix string) []string {
 	}
 	if one := awaitsValue(f, words[len(words)-1]); one != nil {
 		return valuesOf(one, prefix)
+	}
+	if name, value, given := strings.Cut(prefix, "="); given {
+		one := awaitsValue(f, name)
+		if one == nil {
+			return nil
+		}
+		values := slices.DeleteFunc(valuesOf(one, value), func(v string) bool { return v == filesWanted })
+		for i := range values {
+			values[i] = name + "=" + values[i]
+		}
+		return values
 	}
 	if strings.HasPrefix(prefix, "-") {
 		names := []string{"-h"}
@@ -127,15 +145,38 @@ func valuesOf(one *flag.Flag, prefix string) []string {
 		return []string{filesWanted}
 	case one.Name == "roles":
 		begun := prefix[:strings.LastIndex(prefix, ",")+1]
-		roles := node.AllRoles(saga.Default())
-		for i := range roles {
-			roles[i] = begun + roles[i]
+		var more []string
+		for _, role := range node.AllRoles(saga.Default()) {
+			if !slices.Contains(strings.Split(begun, ","), role) {
+				more = append(more, begun+role)
+			}
 		}
-		return roles
+		return more
+	case one.Name == "role":
+		return node.AllRoles(saga.Default())
+	case one.Name == "type":
+		return eventTypes()
 	case errors.As(one.Value.Set("\x00"), &few):
 		return few.known
 	}
 	return nil
+}
+
+// eventTypes are those of the events of an order whose plan is the one that is built in.
+func eventTypes() []string {
+	all := map[string]bool{}
+	for _, t := range order.Answers() {
+		all[string(t)] = true
+	}
+	for _, c := range order.Commands() {
+		all[string(c.Type())] = true
+	}
+	for _, step := range saga.Default().Names() {
+		for _, phase := range order.Phases() {
+			all[string(order.TypeOf(step, phase))] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // askTime is how long the edge may take to tell ids.

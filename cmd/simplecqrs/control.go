@@ -25,7 +25,7 @@ func commanding(command order.Command, synopsis string) verb {
 		what += ", and then until all is undone"
 	}
 	return verb{" [ID…]", synopsis, func(f *flag.FlagSet) doing {
-		filter := filterFlags(f)
+		filter, dry := filterFlags(f), dryFlag(f)
 		wait := waitFlag(f, what)
 		record := recordFlags(f)
 		var output, at *string
@@ -54,9 +54,58 @@ func commanding(command order.Command, synopsis string) verb {
 			if len(ids) > 0 == (len(set) > 0) {
 				return wrongArguments("name orders, or say by -status, -type or -since which are meant")
 			}
+			if *dry {
+				return c.preview(ctx, "/query", ids, set)
+			}
 			return c.give(ctx, b, body, ids, set)
 		}
 	}}
+}
+
+func dryFlag(f *flag.FlagSet) *bool {
+	return f.Bool("dry-run", false, "only list what the flags mean, and do nothing to it")
+}
+
+// preview lists all that a filter matches now.
+func (c edgeClient) preview(ctx context.Context, path string, ids []string, filter map[string]string) error {
+	if len(ids) > 0 {
+		return wrongArguments("-dry-run is for what is meant by flags")
+	}
+	for first := true; ; first = false {
+		a, err := c.ask(ctx, http.MethodGet, path+pageOf(mostListed, filter), nil, 0)
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Orders  []listed
+			Letters []letter
+			Next    string
+		}
+		if err := json.Unmarshal(a.body, &page); err != nil {
+			return err
+		}
+		var t table
+		switch {
+		case first && path == "/query":
+			t = append(t, listHead)
+		case first:
+			t = append(t, letterHead)
+		}
+		for _, o := range page.Orders {
+			t = append(t, o.cells())
+		}
+		for _, l := range page.Letters {
+			t = append(t, l.cells())
+		}
+		if c.raw {
+			err = c.out.print(string(a.body))
+		} else {
+			err = c.out.show(t)
+		}
+		if filter["after"] = page.Next; err != nil || page.Next == "" {
+			return err
+		}
+	}
 }
 
 // recordFlags are the flags that say why and for whom something is done; what it gives
@@ -154,7 +203,7 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 	if err := json.Unmarshal(a.body, &said); err != nil {
 		return err
 	}
-	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Resolved, said.Type)}
+	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Resolved), Type: said.Type}
 	c.await(ctx, b, &r, ends)
 	if c.raw {
 		err = c.out.print(string(a.body))
@@ -167,6 +216,7 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 // outcome is what came of it for one of several.
 type outcome struct {
 	ID, Command, Error string
+	Type               string // of the order's last event, if it is done
 	Status             int
 	late               error
 	ended              order.Status
@@ -179,7 +229,7 @@ func (r outcome) cells() []string {
 	case r.ended != "":
 		return []string{r.ID, "done", string(r.ended)}
 	case r.Status == http.StatusOK && r.late == nil:
-		return []string{r.ID, "done", r.Command}
+		return []string{r.ID, "done", cmp.Or(r.Type, r.Command)}
 	}
 	return []string{r.ID, "accepted", r.Command}
 }

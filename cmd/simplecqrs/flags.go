@@ -25,7 +25,11 @@ func newFlags(name, synopsis string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.String(configFlag, "", "`file` with values for flags")
 	f.Usage = func() {
-		f.VisitAll(func(one *flag.Flag) { one.Usage += " [" + variable(one.Name) + "]" })
+		f.VisitAll(func(one *flag.Flag) {
+			if settable(f, one.Name) {
+				one.Usage += " [" + variable(one.Name) + "]"
+			}
+		})
 		// As PrintDefaults does, it takes no note of an error.
 		_, _ = fmt.Fprintf(f.Output(), "usage: simplecqrs %s [flags]\n\n%s\n\n", name, synopsis)
 		f.PrintDefaults()

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -116,6 +117,42 @@ func TestManifestRules(t *testing.T) {
 				t.Errorf("found %q, want %q", found, rule.complaint)
 			}
 		})
+	}
+}
+
+func TestTheComponentsOfTheManifestsSayWhatTheCommandLineTakes(t *testing.T) {
+	text, err := os.ReadFile(root + "/deploy/kubernetes/kafka-tls/kustomization.yaml")
+	check(t, err)
+	var component struct{ Patches []struct{ Patch string } }
+	check(t, yaml.Unmarshal(text, &component))
+	var settings manifest
+	check(t, yaml.Unmarshal([]byte(component.Patches[0].Patch), &settings))
+	if len(settings.Data) == 0 {
+		t.Fatal("it sets nothing")
+	}
+	var secret manifest
+	for d := yaml.NewDecoder(strings.NewReader(manifests(t)["secrets.example.yaml"])); secret.Metadata.Name != "kafka"; {
+		secret = manifest{}
+		check(t, d.Decode(&secret))
+	}
+	isThere := func(file string) bool {
+		return path.Dir(file) == "/etc/kafka" && secret.StringData[path.Base(file)] != ""
+	}
+	for _, args := range [][]string{{"topics", "create", "-partitions", "12"}, {"serve", "-roles", "order"}} {
+		for _, c := range commandComplaints(args, settings.Data, isThere) {
+			t.Errorf("%q: %s", args, c)
+		}
+	}
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	k := kafkaFlags(f)
+	f.VisitAll(func(one *flag.Flag) {
+		if value := settings.Data[variable(one.Name)]; value != "" {
+			check(t, one.Value.Set(value))
+		}
+	})
+	check(t, k.check())
+	if code, _, log := simplecqrs(t, "plan", "check", root+"/deploy/kubernetes/plan/plan.yaml"); code != 0 {
+		t.Errorf("the plan: exit code %d, log %s", code, log)
 	}
 }
 

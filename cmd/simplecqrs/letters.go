@@ -76,13 +76,19 @@ func defineLetters(f *flag.FlagSet) doing {
 			Next    string
 		}
 		return c.get(ctx, "/deadletters"+page(filter()), &found, func() error {
-			t := table{{"LETTER", "ORDER", "WRITTEN", "PARKED", "TRIES", "REASON"}}
+			t := table{letterHead}
 			for _, l := range found.Letters {
-				t = append(t, []string{l.ID, l.Order, ago(l.Written), yes(l.Parked), strconv.Itoa(l.Tries), l.Reason})
+				t = append(t, l.cells())
 			}
 			return c.page(t, found.Next)
 		})
 	}
+}
+
+var letterHead = []string{"LETTER", "ORDER", "WRITTEN", "PARKED", "TRIES", "REASON"}
+
+func (l letter) cells() []string {
+	return []string{l.ID, l.Order, ago(l.Written), yes(l.Parked), strconv.Itoa(l.Tries), l.Reason}
 }
 
 func yes(b bool) string {
@@ -153,12 +159,15 @@ func (l letter) text() string {
 func dealing(name, synopsis string) verb {
 	synopsis += "\nWhich is said by their ids, or by flags for all that are so."
 	return verb{" [ID…]", synopsis, func(f *flag.FlagSet) doing {
-		filter, record := letterFlags(f), recordFlags(f)
+		filter, dry, record := letterFlags(f), dryFlag(f), recordFlags(f)
 		wait := waitFlag(f, "what comes of it")
 		return func(ctx context.Context, c edgeClient, ids []string) error {
 			set := filter()
 			if len(ids) > 0 == (len(set) > 0) {
 				return wrongArguments("name letters, or say by -order or -role which are meant")
+			}
+			if *dry {
+				return c.preview(ctx, "/deadletters", ids, set)
 			}
 			return c.give(ctx, bulk{path: "/deadletters/", verb: name, wait: *wait}, record(), ids, set)
 		}

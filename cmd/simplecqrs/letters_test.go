@@ -36,7 +36,9 @@ func openLetterbox(t *testing.T) *letterbox {
 		answer, status := "", http.StatusOK
 		switch what := r.Method + " " + r.URL.Path; what {
 		case "GET /deadletters":
-			answer = `{"letters":[{` + one + `}],"next":"n2"}`
+			if answer = `{"letters":[{` + one + `}],"next":"n2"}`; r.URL.Query().Has("after") {
+				answer = `{"letters":[{` + one + `}]}`
+			}
 		case "GET /deadletters/" + someLetter:
 			answer = `{` + one + `,"headers":{"ce_id":"x"},"value":"{\"a\":\"\\u001b\"}"}`
 		case "GET /deadletters/mail~store.order~0~1":
@@ -133,6 +135,17 @@ func TestDeadLettersAreDealtWithOneByOneOrAllThatAreSo(t *testing.T) {
 		`POST /deadletters/redrive {"filter":{"order":"ORD-00001"}}`,
 		`POST /deadletters/redrive {"filter":{"after":"n2","order":"ORD-00001"}}`,
 	}, b.asks); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+func TestADryRunListsTheLettersThatAreMeant(t *testing.T) {
+	b := openLetterbox(t)
+	code, answer, log := b.run(t, "discard", "-role", "saga", "-dry-run", "-actor=")
+	if code != 0 || log != "" || strings.Count(answer, someLetter) != 2 || strings.Count(answer, "REASON") != 1 {
+		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if diff := cmp.Diff([]string{"GET /deadletters?limit=500&role=saga", "GET /deadletters?after=n2&limit=500&role=saga"}, b.asks); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 }

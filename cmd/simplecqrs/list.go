@@ -35,16 +35,24 @@ func said(values map[string]string) map[string]string {
 
 // pageFlags are the flags that say which page of a list is meant, and add that to a query.
 func pageFlags(f *flag.FlagSet, of string) func(map[string]string) string {
-	limit := define(f, "limit", 50, count(500), "`number` of "+of+" at most")
+	limit := define(f, "limit", 50, count(mostListed), "`number` of "+of+" at most")
 	after := f.String("after", "", "begin after this `place`, which the page before has told")
 	return func(query map[string]string) string {
-		q := url.Values{"limit": {strconv.Itoa(*limit)}}
 		query["after"] = *after
-		for name, value := range said(query) {
-			q.Set(name, value)
-		}
-		return "?" + q.Encode()
+		return pageOf(*limit, query)
 	}
+}
+
+// mostListed is the most that the edge puts on a page.
+const mostListed = 500
+
+// pageOf is a query for a page.
+func pageOf(limit int, query map[string]string) string {
+	q := url.Values{"limit": {strconv.Itoa(limit)}}
+	for name, value := range said(query) {
+		q.Set(name, value)
+	}
+	return "?" + q.Encode()
 }
 
 // page shows a page of a list, and how to get the next.
@@ -58,7 +66,7 @@ func (c edgeClient) page(t table, next string) error {
 
 func defineList(f *flag.FlagSet) doing {
 	filter, page := filterFlags(f), pageFlags(f, "orders")
-	until := timeFlag(f, "until", "orders that have not changed after this `time`")
+	until := timeFlag(f, "until", "orders that last changed before this `time`")
 	sort := define(f, "sort", "oldest", oneOf("oldest", "newest"), "`which` come first: the oldest or the newest")
 	return func(ctx context.Context, c edgeClient, ids []string) error {
 		if len(ids) > 0 {
@@ -69,9 +77,7 @@ func defineList(f *flag.FlagSet) doing {
 		if *sort != "oldest" {
 			query["sort"] = *sort
 		}
-		return c.list(ctx, "/query"+page(query), []string{"ORDER", "STATUS", "LAST EVENT", "PLACED", "CHANGED"}, func(o listed) []string {
-			return []string{o.ID, o.Status, o.Type, ago(o.CreatedAt), ago(o.UpdatedAt)}
-		})
+		return c.list(ctx, "/query"+page(query), listHead, listed.cells)
 	}
 }
 
@@ -95,6 +101,12 @@ func defineStuck(f *flag.FlagSet) doing {
 type listed struct {
 	ID, Status, Type, Reason    string
 	CreatedAt, UpdatedAt, Since time.Time
+}
+
+var listHead = []string{"ORDER", "STATUS", "LAST EVENT", "PLACED", "CHANGED"}
+
+func (o listed) cells() []string {
+	return []string{o.ID, o.Status, o.Type, ago(o.CreatedAt), ago(o.UpdatedAt)}
 }
 
 // list prints a page of a list.

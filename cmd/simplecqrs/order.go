@@ -104,12 +104,18 @@ func defineGet(*flag.FlagSet) doing {
 		case c.raw:
 			return c.out.print(string(a.body))
 		}
-		return c.show(a.body)
+		status, why := order.Status(a.header.Get("Order-Status")), ""
+		if status == order.StatusStuck || status.Ended() && status != order.StatusCompleted {
+			if h, _, err := c.history(ctx, id); err == nil { // the order is shown without, too
+				why = h.why()
+			}
+		}
+		return c.show(a.body, status, why)
 	}
 }
 
-// show prints an order.
-func (c edgeClient) show(body []byte) error {
+// show prints an order, with why it stands as it does, if there is something to say.
+func (c edgeClient) show(body []byte, status order.Status, why string) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
 		return err
@@ -122,13 +128,16 @@ func (c edgeClient) show(body []byte) error {
 		return err
 	}
 	var t table
+	if why != "" {
+		t = append(t, []string{"  why", why})
+	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if name != "id" && name != "type" && name != "events" {
 			t = append(t, []string{"  " + name, string(members[name])})
 		}
 	}
 	t = append(t, []string{"  events", strings.Join(head.Events, ", ")})
-	return errors.Join(c.out.show(table{{head.ID, head.Type}}), c.out.show(t))
+	return errors.Join(c.out.show(table{{head.ID, string(status), head.Type}}), c.out.show(t))
 }
 
 // history is what happened to an order, as the edge tells it.

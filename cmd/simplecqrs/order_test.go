@@ -49,13 +49,22 @@ func TestAnOrderIsShownForPeople(t *testing.T) {
 	})
 	s := openShop(t, row)
 	code, answer, _ := s.order(t, "get", "ORD-00001")
-	const want = "ORD-00001  ORDER_COMPLETED\n  detail  {\"a\":1}\n  events  ORDER_REQUESTED, ORDER_COMPLETED\n"
+	const want = "ORD-00001  running  ORDER_COMPLETED\n  detail  {\"a\":1}\n  events  ORDER_REQUESTED, ORDER_COMPLETED\n"
 	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
 		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
 	}
 	if _, answer, _ = s.order(t, "get", "ORD-00001", "-o", "json"); answer !=
 		`{"id":"ORD-00001","type":"ORDER_COMPLETED","detail":{"a":1},"events":["ORDER_REQUESTED","ORDER_COMPLETED"]}`+"\n" {
 		t.Errorf("as JSON: %s", answer)
+	}
+}
+
+func TestAnOrderThatFailedOrIsStuckIsShownWithWhy(t *testing.T) {
+	s := openShop(t, rowWith("ORD-00001", "", order.Event{Type: order.OrderStuck, Status: order.StatusStuck, Reason: "PAYMENT: no\x1b funds"}))
+	code, answer, _ := s.order(t, "get", "ORD-00001")
+	const want = "ORD-00001  stuck  ORDER_STUCK\n  why     PAYMENT: no  funds\n  events  ORDER_REQUESTED, ORDER_STUCK\n"
+	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
+		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
 	}
 }
 
@@ -146,7 +155,7 @@ func TestACommandTellsWhatCameOfItAndByItsExitCodeToo(t *testing.T) {
 		}},
 		{"several, of which one is refused first", []string{"pause", ended, none}, 4, []string{"2 of 2 went wrong, the first with: the order is completed"}},
 		{"several, all well", []string{"cancel", runs, stands, "-o", "json"}, 0, []string{`"status":202`}},
-		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done", stands + "  done"}},
+		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done  ORDER_PAUSED\n", stands + "  done  ORDER_PAUSED\n"}},
 	} {
 		s := openShop(t, rowWith(runs, ""), rowWith(stands, order.StatusStuck), rowWith(ended, order.StatusCompleted))
 		code, answer, log := s.order(t, c.args...)
@@ -181,6 +190,24 @@ func TestACommandGoesToAllOrdersThatAreSo(t *testing.T) {
 	slices.Sort(ids) // the edge deals with many at once
 	if diff := cmp.Diff([]string{"ORD-00000", "ORD-00001", "ORD-00002", "ORD-00003", "ORD-00004"}, ids); diff != "" {
 		t.Errorf("orders (-want +got):\n%s", diff)
+	}
+}
+
+func TestADryRunListsWhatIsMeantAndDoesNothing(t *testing.T) {
+	var rows []order.Row
+	for i := range 5 {
+		rows = append(rows, rowWith(fmt.Sprintf("ORD-0000%d", i), ""))
+	}
+	s := openShop(t, append(rows, rowWith("ORD-00005", order.StatusStuck))...)
+	code, answer, log := s.order(t, "cancel", "-status", "running", "-dry-run")
+	if code != 0 || log != "" || strings.Count(answer, "  running  ") != 5 || strings.Count(answer, "LAST EVENT") != 1 || strings.Contains(answer, "ORD-00005") {
+		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if code, _, log := s.order(t, "pause", "ORD-00001", "-dry-run"); code != 2 || !strings.Contains(log, "-dry-run is for what is meant by flags") {
+		t.Errorf("of one: exit code %d, log %s", code, log)
+	}
+	if len(s.events()) > 0 {
+		t.Errorf("events %+v", s.events())
 	}
 }
 
@@ -221,7 +248,7 @@ func TestTheServerIsTakenFromTheEnvironmentUnlessItIsSaid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotFromAnEdgeIsAFailureThatIsShown(t *testing.T) {
+func TestWhatIsNotFromAnEdgeIsToldToBeNone(t *testing.T) {
 	answer, status := "", 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -233,9 +260,11 @@ func TestWhatIsNotFromAnEdgeIsAFailureThatIsShown(t *testing.T) {
 		answer, log  string
 		status, code int
 	}{
-		{"<html>bad gateway", "simplecqrs order: <html>bad gateway", 502, 5},
-		{"", "simplecqrs order: 503 Service Unavailable", 503, 5},
-		{"hello", "simplecqrs order: invalid character", 200, 1},
+		{"<html>bad gateway", ": it answers 502 Bad Gateway <html>bad gateway", 502, 5},
+		{"", "simplecqrs order: this is no edge at http://127.0.0.1", 503, 5},
+		{"404 page not found", ": it answers 404 Not Found 404 page", 404, 5},
+		{`{"error":"forbidden"}`, "this is no edge", 403, 6},
+		{"hello", ": it answers 200 OK hello", 200, 5},
 	} {
 		answer, status = c.answer, c.status
 		if code, _, log := simplecqrs(t, "order", "list", "-url", s.URL); code != c.code || !strings.Contains(log, c.log) {
@@ -278,7 +307,7 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 	if code, _, log := simplecqrs(t, "order"); code != 2 || !strings.Contains(log, "say what to do") {
 		t.Errorf("nothing: exit code %d, log %s", code, log)
 	}
-	if code, _, log := simplecqrs(t, "order", "brew"); code != 2 || !strings.Contains(log, `unexpected argument "brew"`) {
+	if code, _, log := simplecqrs(t, "order", "brew"); code != 2 || !strings.Contains(log, `"brew" is unknown; known are cancel, get, history, `) {
 		t.Errorf("what is unknown: exit code %d, log %s", code, log)
 	}
 	if len(s.asks) > 0 {

@@ -44,7 +44,7 @@ func definePlace(f *flag.FlagSet) doing {
 		case c.raw:
 			err = c.out.print(string(p.body))
 		case p.ended():
-			err = c.show(p.body)
+			err = c.show(p.body, p.status, p.why)
 		default:
 			err = c.out.print(plain(p.ID) + "\n")
 		}
@@ -56,6 +56,8 @@ func definePlace(f *flag.FlagSet) doing {
 type placed struct {
 	ID     string
 	status order.Status
+	why    string // it has ended so, if it is not completed
+	unseen error  // why it was not seen how it has ended, although it has
 	body   []byte
 }
 
@@ -66,6 +68,10 @@ func (p placed) judge(wait time.Duration) error {
 	switch {
 	case wait == 0 || p.status == order.StatusCompleted:
 		return nil
+	case p.unseen != nil:
+		return errorf(exitFailed, "%s was placed and has ended, and how could not be seen: %w", plain(p.ID), p.unseen)
+	case p.ended() && p.why != "":
+		return errorf(exitOtherEnd, "%s is %s: %s", plain(p.ID), p.status, plain(p.why))
 	case p.ended():
 		return errorf(exitOtherEnd, "%s is %s", plain(p.ID), p.status)
 	}
@@ -92,12 +98,23 @@ func (c edgeClient) placeOne(ctx context.Context, body map[string]json.RawMessag
 	if wait == 0 || a.status != http.StatusOK {
 		return p, nil
 	}
-	if p.status = order.Status(a.header.Get("Order-Status")); p.status == "" {
-		var h history
-		h, _, err = c.history(ctx, p.ID)
-		p.status = h.Status
+	if p.status = order.Status(a.header.Get("Order-Status")); p.status != order.StatusCompleted {
+		c.look(ctx, &p)
 	}
-	return p, err
+	return p, nil
+}
+
+// look asks how and why an order has ended. One that may place orders need not be one that
+// may look at them: whatever comes of it, the order was placed.
+func (c edgeClient) look(ctx context.Context, p *placed) {
+	c.raw = false // it is not what was asked for
+	h, _, err := c.history(ctx, p.ID)
+	switch {
+	case err == nil:
+		p.status, p.why = h.Status, h.why()
+	case p.status == "":
+		p.unseen = err
+	}
 }
 
 // placeMany places orders, several at once, and tells of each as it is placed or, if
@@ -152,7 +169,18 @@ func (c edgeClient) placedLine(p placed, wait time.Duration) string {
 	case c.raw:
 		return string(p.body)
 	case wait > 0:
-		return fmt.Sprintf("%s  %s\n", plain(p.ID), cmp.Or(string(p.status), "not ended"))
+		return fmt.Sprintf("%s  %s\n", plain(p.ID), p.end())
 	}
 	return plain(p.ID) + "\n"
+}
+
+// end is how it has ended, in a word.
+func (p placed) end() string {
+	switch {
+	case p.ended():
+		return string(p.status)
+	case p.unseen != nil:
+		return "ended, not seen how"
+	}
+	return "not ended"
 }

@@ -5,13 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
 const settingsHelp = `
-A flag can also be given by the environment variable named with it, or by a line
+A flag that is named with an environment variable can also be given by that, or by a line
 "name: value" of a YAML file that -config names, where a list may stand as one. A
 flag goes before the environment, and that before the file. An empty variable says
 nothing, and the file may have lines for other commands.
@@ -23,6 +24,17 @@ func variable(name string) string {
 }
 
 const configFlag = "config"
+
+// connection has the flags that say which edge is meant and how to talk with it.
+var connection = []string{configFlag, "url", "token", "token-file", "cacert", "o"}
+
+// settable says whether a flag can be given otherwise than on the command line. For what
+// deals with orders and letters none can that says which, or what with them: a variable
+// that was forgotten would have a command act on many.
+func settable(f *flag.FlagSet, name string) bool {
+	command, _, _ := strings.Cut(f.Name(), " ")
+	return command != "order" && command != "deadletters" || slices.Contains(connection, name)
+}
 
 // settle sets the flags that were not given: from the environment, or else from the
 // file that the flag config names.
@@ -39,7 +51,7 @@ func settle(f *flag.FlagSet) (err error) {
 		}
 	}
 	f.VisitAll(func(one *flag.Flag) {
-		if value := os.Getenv(variable(one.Name)); value != "" {
+		if value := os.Getenv(variable(one.Name)); value != "" && settable(f, one.Name) {
 			set(one.Name, value, variable(one.Name))
 		}
 	})
@@ -55,8 +67,8 @@ func settle(f *flag.FlagSet) (err error) {
 	for _, l := range lines {
 		switch {
 		case !known[l.name]:
-			return fmt.Errorf("%s: no command has a flag %q", l.from, l.name)
-		case f.Lookup(l.name) != nil:
+			return fmt.Errorf("%s: no command has a flag %q that a file can give", l.from, l.name)
+		case f.Lookup(l.name) != nil && settable(f, l.name):
 			set(l.name, l.value, l.from+": "+l.name)
 		}
 	}
@@ -117,11 +129,12 @@ func valueOf(n *yaml.Node) (string, error) {
 	return "", errors.New("want a value, or a list of them")
 }
 
-// everyFlag has the name of each flag of any command.
+// everyFlag has the name of each flag of any command that can be given in a file.
 func everyFlag() map[string]bool {
 	names := map[string]bool{}
 	for _, path := range commandPaths() {
-		flagsOf(path...).VisitAll(func(one *flag.Flag) { names[one.Name] = true })
+		f := flagsOf(path...)
+		f.VisitAll(func(one *flag.Flag) { names[one.Name] = names[one.Name] || settable(f, one.Name) })
 	}
 	return names
 }

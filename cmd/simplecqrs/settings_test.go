@@ -79,9 +79,31 @@ func TestHelpNamesTheVariableOfEachFlag(t *testing.T) {
 	for _, path := range commandPaths() {
 		_, answer, _ := simplecqrs(t, append(path, "-h")...)
 		for name := range everyFlag() {
-			if flagsOf(path...).Lookup(name) != nil && strings.Count(answer, "["+variable(name)+"]") != 1 {
+			if f := flagsOf(path...); f.Lookup(name) != nil && settable(f, name) && strings.Count(answer, "["+variable(name)+"]") != 1 {
 				t.Errorf("%q does not tell of %s once:\n%s", path, variable(name), answer)
 			}
 		}
+	}
+}
+
+func TestWhatIsMeantAndDoneIsSaidOnTheCommandLineAlone(t *testing.T) {
+	s := openShop(t, rowWith("ORD-00001", ""))
+	t.Setenv("SIMPLECQRS_STATUS", "running")
+	t.Setenv("SIMPLECQRS_N", "7")
+	t.Setenv("SIMPLECQRS_WAIT", "60s")
+	t.Setenv("SIMPLECQRS_ROLE", "saga")
+	for _, args := range [][]string{{"order", "cancel"}, {"deadletters", "discard"}} {
+		if code, _, log := simplecqrs(t, append(args, "-url", s.url)...); code != 2 || !strings.Contains(log, "or say by -") {
+			t.Errorf("%q: exit code %d, log %s", args, code, log)
+		}
+	}
+	if code, _, log := s.order(t, "place"); code != 0 || len(s.events()) != 1 {
+		t.Errorf("place: exit code %d, log %s, %d orders", code, log, len(s.events()))
+	}
+	if code, _, log := s.order(t, "cancel", "-config", settingsFile(t, "status: running")); code != 2 || !strings.Contains(log, `no command has a flag "status" that a file can give`) {
+		t.Errorf("by a file: exit code %d, log %s", code, log)
+	}
+	if _, answer, _ := simplecqrs(t, "order", "cancel", "-h"); strings.Contains(answer, "SIMPLECQRS_STATUS") || !strings.Contains(answer, "SIMPLECQRS_URL") {
+		t.Errorf("help:\n%s", answer)
 	}
 }

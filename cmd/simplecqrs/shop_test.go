@@ -35,6 +35,7 @@ type shop struct {
 	rows    map[string]order.Row
 	log     []order.Event
 	asks    []string // paths and queries
+	closed  bool     // to whom asks for anything but commands
 	streams int      // how many were begun; each breaks after cut messages, if that is set
 	cut     int
 	watched chan struct{} // closed when the first has begun
@@ -52,6 +53,10 @@ func openShop(t *testing.T, rows ...order.Row) *shop {
 		s.mu.Lock()
 		s.asks = append(s.asks, strings.TrimSpace(r.Method+" "+r.URL.String()+" "+r.Header.Get("Prefer")))
 		s.mu.Unlock()
+		if s.closed && r.Method == http.MethodGet {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
 		if id, found := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/query/"), "/stream"); found {
 			s.stream(w, r, id, handler)
 			return

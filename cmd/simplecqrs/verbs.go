@@ -34,6 +34,9 @@ func (g group) run(ctx context.Context, args []string, out output) error {
 	v, known := g.verbs[name]
 	if !known {
 		f := newFlags(g.name+" "+strings.Join(slices.Sorted(maps.Keys(g.verbs)), "|"), g.synopsis)
+		if name != "" && !strings.HasPrefix(name, "-") && out.flags == nil {
+			return refuse(f, &unknownValue{name, slices.Sorted(maps.Keys(g.verbs))})
+		}
 		if err := parse(f, args, out); err != nil {
 			return err
 		}

@@ -94,16 +94,24 @@ func endOf(h history) error {
 	if h.Status == order.StatusCompleted {
 		return nil
 	}
-	why := ""
+	if why := h.why(); why != "" {
+		return errorf(exitOtherEnd, "%s is %s: %s", h.ID, h.Status, plain(why))
+	}
+	return errorf(exitOtherEnd, "%s is %s", h.ID, h.Status)
+}
+
+// why is the last reason that was told in an order's history, unless it says no more than
+// the status does.
+func (h history) why() (why string) {
 	if all, err := h.entries(); err == nil {
 		for _, e := range all {
 			why = cmp.Or(e.Reason, why)
 		}
 	}
-	if why == "" || why == string(h.Status) {
-		return errorf(exitOtherEnd, "%s is %s", h.ID, h.Status)
+	if why == string(h.Status) {
+		return ""
 	}
-	return errorf(exitOtherEnd, "%s is %s: %s", h.ID, h.Status, plain(why))
+	return why
 }
 
 // watchAll shows the events of all orders from now on.
@@ -131,6 +139,9 @@ func (c edgeClient) watchAll(ctx context.Context) error {
 		parts := []string{e.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%-30s", plain(e.Order)), plain(e.Type)}
 		if e.Attempt > 1 {
 			parts = append(parts, fmt.Sprintf("attempt %d", e.Attempt))
+		}
+		if e.Type == string(order.OrderPaused) { // its status is the one beneath
+			e.Status = string(order.StatusPaused)
 		}
 		for _, more := range []string{e.Status, e.Actor, e.Reason} {
 			if more != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -100,6 +101,7 @@ func TestAllOrdersAreWatchedUntilItIsInterrupted(t *testing.T) {
 			return // and is lost
 		}
 		_, _ = io.WriteString(w, "event: reset\ndata: {}\n\n")
+		_, _ = io.WriteString(w, "data: {\"order\":\"ORD-00002\",\"type\":\"ORDER_PAUSED\",\"status\":\"running\"}\n\n")
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	}))
@@ -107,6 +109,7 @@ func TestAllOrdersAreWatchedUntilItIsInterrupted(t *testing.T) {
 	w := startWatch(t, &shop{url: s.URL})
 	w.answer.said(t, `ORD-00001 {21}  PAYMENT_FAILED  attempt 2  running  no  funds`)
 	w.log.said(t, "the log is another than before")
+	w.answer.said(t, `ORD-00002 {21}  ORDER_PAUSED  paused\n`)
 	w.interrupt()
 	if code := <-w.code; code != 0 {
 		t.Errorf("exit code %d", code)
@@ -209,11 +212,54 @@ func TestAnOrderThatIsWaitedForTellsHowItHasEnded(t *testing.T) {
 		s.saga = ending(status)
 		code, answer, log := s.order(t, "place", "-wait", "30s")
 		id := s.events()[0].OrderID
-		if code != want || !strings.HasPrefix(answer, id+"  ORDER_FINISHED\n") || (want != 0) != strings.Contains(log, id+" is "+string(status)) {
+		if code != want || !strings.HasPrefix(answer, id+"  "+string(status)+"  ORDER_FINISHED\n") || (want != 0) != strings.Contains(log, id+" is "+string(status)) {
 			t.Errorf("%s: exit code %d, answer %s, log %s", status, code, answer, log)
 		}
 		if code, answer, _ := s.order(t, "place", "-wait", "30s", "-n", "3"); code != want || strings.Count(answer, "  "+string(status)+"\n") != 3 {
 			t.Errorf("%s, three: exit code %d, answer %s", status, code, answer)
+		}
+	}
+}
+
+func TestAnOrderThatHasFailedTellsWhyToWhomMayLook(t *testing.T) {
+	for _, mayLook := range []bool{true, false} {
+		s := openShop(t)
+		s.saga = func(order.Event) []order.Event {
+			return []order.Event{{Type: order.OrderFailed, Status: order.StatusFailed, Reason: "PAYMENT: no funds"}}
+		}
+		s.closed = !mayLook
+		code, answer, log := s.order(t, "place", "-wait", "30s")
+		if code != 7 || !strings.HasPrefix(answer, s.events()[0].OrderID+"  failed  ORDER_FAILED\n") || strings.Contains(log, "is failed: PAYMENT: no funds\n") != mayLook {
+			t.Errorf("may look %v: exit code %d, answer %s, log %s", mayLook, code, answer, log)
+		}
+	}
+}
+
+func TestAnOrderWhoseEndCannotBeSeenIsPlacedAllTheSame(t *testing.T) {
+	for _, raw := range []string{"text", "json"} {
+		var told bytes.Buffer
+		c := edgeOf(func(r *http.Request) (*http.Response, error) {
+			status, body := http.StatusOK, `{"id": "ORD-00001"}` // as an edge that does not tell the status
+			if r.Method == http.MethodGet {
+				status, body = http.StatusForbidden, `{"detail":"the scope query is wanted"}`
+			}
+			return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})
+		c.out.answer, c.raw = &told, raw == "json"
+		f := flag.NewFlagSet("", flag.ContinueOnError)
+		do := definePlace(f)
+		check(t, f.Parse([]string{"-wait", "5s"}))
+		err := do(t.Context(), c, nil)
+		if codeOf(err) != exitFailed || !strings.Contains(err.Error(), "ORD-00001 was placed") || !strings.Contains(err.Error(), "scope query") {
+			t.Errorf("error %v", err)
+		}
+		if want := map[string]string{"text": "ORD-00001\n", "json": `{"id": "ORD-00001"}`}[raw]; told.String() != want {
+			t.Errorf("told %q", &told)
+		}
+		told.Reset()
+		err = c.placeMany(t.Context(), nil, 2, 5*time.Second)
+		if codeOf(err) != exitFailed || strings.Contains(err.Error(), "of 2") || strings.Count(told.String(), "ORD-00001") != 2 {
+			t.Errorf("two: error %v, told %q", err, &told)
 		}
 	}
 }
