@@ -128,10 +128,12 @@ function rolePanel(role) {
   const panel = el('details', { class: 'panel role', id, open: !(closed.get(id) ?? narrow.matches) },
     el('summary', { id: `${id}-title` },
       el('h2', {}, role.role), chip(role.state),
-      el('span', { class: 'muted' }, `${role.kind}, ${many === 1 ? '1 partition' : `${many} partitions`}`)),
+      el('span', { class: 'muted' }, role.kind === 'replay' ? role.kind : `${role.kind}, ${many === 1 ? '1 partition' : `${many} partitions`}`)),
     role.detail && el('p', { class: `note ${chips[role.state] ?? 'warn'}` }, role.detail),
     many === 0
-      ? el('p', { class: 'body muted' }, 'No partition is here: other processes of this role have them, or it is yet to begin.')
+      ? el('p', { class: 'body muted' }, role.kind === 'replay'
+        ? 'This process reads all of a topic for itself, from the beginning: it shares no partitions and has no table.'
+        : 'No partition is here: other processes of this role have them, or it is yet to begin.')
       : el('div', { class: 'parts' },
         el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Partitions of ${role.role}` },
           el('table', {},
@@ -161,6 +163,7 @@ let drawn = ''; // the roles as they are shown below, as JSON
 // offerTables lists the roles whose tables can be looked into.
 function offerTables(roles) {
   const names = roles.filter((r) => r.table).map((r) => r.role);
+  byId('tables').hidden = names.length === 0;
   if (names.join() === tabled) return;
   tabled = names.join();
   const select = byId('lookup-role');

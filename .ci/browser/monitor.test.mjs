@@ -171,6 +171,16 @@ describe('the pages about the process and the API', { timeout: 300_000 }, () => 
     await page.close();
   });
 
+  test('a process without tables offers none to look into', async () => {
+    const { page, wrong } = await visit('/monitor');
+    await page.locator('#tables').waitFor();
+    await answered(page, (stats) => ({ ...stats, edge: false, roles: [{ role: 'deadletters', kind: 'replay', state: 'running', partitions: [], hot: [] }] }));
+    await page.locator('#tables').waitFor({ state: 'hidden' });
+    await page.locator('#role-deadletters', { hasText: 'reads all of a topic for itself' }).waitFor();
+    assert.deepEqual(wrong, []);
+    await page.close();
+  });
+
   test('an operation is found by its address, and its curl line works', async () => {
     const { page, wrong } = await visit('/docs#getOrder');
     await page.locator('#getOrder .code pre').first().waitFor();
