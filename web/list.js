@@ -3,10 +3,11 @@
 import * as api from './api.js';
 import { troubleNote } from './ask.js';
 import { breakable, chip, el, fill, say } from './dom.js';
-import { statuses } from './events.js';
+import { statuses, typesOf } from './events.js';
 import { fromLocal, many, moment, toLocal } from './format.js';
 import { calm } from './live.js';
 import { onEvents, onGap } from './log.js';
+import { onSteps } from './steps.js';
 
 const limit = 20;
 const names = ['status', 'type', 'since', 'until'];
@@ -19,19 +20,21 @@ export function list(query, signal) {
   let shown = []; // ids of the rows
   let next = '';
 
+  const types = el('datalist', { id: 'types' });
+  onSteps((steps) => fill(types, typesOf(steps).map((type) => el('option', { value: type }))), signal);
   const form = el('form', { class: 'filters', role: 'search', 'aria-label': 'Filter orders' },
     el('label', {}, 'Status', el('select', { name: 'status', id: 'filter' },
       el('option', { value: '' }, 'any'), statuses.map((s) => el('option', { selected: s === filter.status }, s)))),
-    el('label', {}, 'Last event', el('input', { name: 'type', value: filter.type, placeholder: 'any', spellcheck: 'false', autocomplete: 'off' })),
-    el('label', {}, 'Placed since', el('input', { name: 'since', type: 'datetime-local', step: 1, value: toLocal(filter.since) })),
-    el('label', {}, 'Placed until', el('input', { name: 'until', type: 'datetime-local', step: 1, value: toLocal(filter.until) })),
+    el('label', {}, 'Last event', el('input', { name: 'type', value: filter.type, placeholder: 'any', spellcheck: 'false', autocomplete: 'off', list: 'types' }), types),
+    el('label', {}, 'Changed since', el('input', { name: 'since', type: 'datetime-local', step: 1, value: toLocal(filter.since) })),
+    el('label', {}, 'Changed before', el('input', { name: 'until', type: 'datetime-local', step: 1, value: toLocal(filter.until) })),
     el('div', { class: 'buttons' }, el('button', { type: 'submit' }, 'Filter'), el('button', { type: 'reset', class: 'plain' }, 'Clear')));
   const body = el('tbody');
   const trouble = el('div', { role: 'alert' });
-  const empty = el('p', { class: 'body muted' });
+  const empty = el('p', { class: 'body muted' }, 'Asking …');
   const fresh = el('button', { type: 'button', class: 'fresh', hidden: true });
-  const newer = el('button', { type: 'button' }, '← Newer');
-  const older = el('button', { type: 'button' }, 'Older →');
+  const newer = el('button', { type: 'button', disabled: true }, '← Newer');
+  const older = el('button', { type: 'button', disabled: true }, 'Older →');
   const table = el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Orders' },
     el('table', { class: 'orders' },
       el('thead', {}, el('tr', {}, ['Order', 'Status', 'Last event', 'Version', 'Placed', 'Changed'].map((h) =>
@@ -91,6 +94,7 @@ export function list(query, signal) {
       }
       show(page.orders, page.next ?? '');
     } catch (error) {
+      if (!shown.length) fill(empty);
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
     }
   };
@@ -104,9 +108,10 @@ export function list(query, signal) {
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
+    form.elements.type.value = form.elements.type.value.trim().toUpperCase(); // as all types are
     const said = new FormData(form);
     Object.assign(filter, {
-      status: said.get('status'), type: said.get('type').trim(),
+      status: said.get('status'), type: form.elements.type.value,
       since: fromLocal(said.get('since')), until: fromLocal(said.get('until')),
     });
     [before, cursor] = [[], ''];

@@ -18,7 +18,7 @@ const narrow = 640; // pixels
 const healthOf = (state) => ({ Stable: 'good', Empty: 'bad', Dead: 'bad' }[state] ?? 'warn');
 
 export function view({ signal }) {
-  const picture = el('div', { class: 'picture' });
+  const picture = el('div', { class: 'picture' }, el('p', { class: 'muted' }, 'Asking …'));
   const roles = el('tbody');
   const topics = el('tbody');
   const local = el('div', { class: 'body chips' });
@@ -41,6 +41,7 @@ export function view({ signal }) {
       fill(local, (shown.local ?? []).map((c) => el('span', { title: c.detail }, el('b', {}, c.role), ' ',
         chip(c.ready ? 'good' : 'bad', c.state), c.lag ? ` ${count(c.lag)} behind` : '')));
     } catch (error) {
+      if (!shown) fill(picture);
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
     }
   };

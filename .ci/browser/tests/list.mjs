@@ -56,10 +56,11 @@ export function list(world) {
       assert.ok((await ids(page)).includes(bad));
       assert.match(page.url(), /#\/orders\?status=failed$/);
       await page.locator('select[name=status]').selectOption('');
-      await page.locator('input[name=type]').fill('MAIL_COMPLETED');
+      await page.locator('input[name=type]').fill('mail_completed');
       await page.keyboard.press('Enter');
       await only(page, '.orders tbody .type', 'MAIL_COMPLETED');
       assert.ok((await ids(page)).includes(good));
+      assert.equal(await page.locator('#types option[value=PAYMENT_FAILED]').count(), 1);
       await page.locator('input[name=until]').fill('2020-01-01T00:00:00');
       await page.keyboard.press('Enter');
       await shows(page, '.panel p', 'No order is like that.');
