@@ -16,7 +16,7 @@ export function view({ id, signal }) {
   const facts = el('p', { class: 'muted facts-line' }, 'Asking …');
   const trouble = el('div', { role: 'alert' });
   const actions = actionBar(id);
-  const history = historyView();
+  const history = historyView((event) => sources.open(event));
   const sources = sourcesView(id, signal);
   const lookAtSources = calm(sources.look, 600);
   const content = el('div', { class: 'stack', hidden: true },
