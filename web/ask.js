@@ -8,7 +8,8 @@ import { Problem } from './api.js';
 //   verb          the word on the button
 //   danger        whether it cannot be undone
 //   fields        elements for the form, labels with their inputs
-//   run           does it with the form's data; what it throws is shown, and may be tried again
+//   run           does it with the form's data; what it throws is shown, and may be tried again;
+//                 it may tell how far it is by its second argument
 //   done          what is told afterwards; run may give another text
 export function askFor({ title, text, verb, danger = false, fields = [], run, done }) {
   const trouble = el('div', { role: 'alert' });
@@ -34,7 +35,7 @@ export function askFor({ title, text, verb, danger = false, fields = [], run, do
     setBusy(true);
     fill(trouble);
     try {
-      const told = await run(new FormData(form));
+      const told = await run(new FormData(form), (text) => { go.textContent = text; });
       dialog.close();
       say(told ?? done);
     } catch (error) {

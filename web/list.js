@@ -17,6 +17,7 @@ export function list(query, signal) {
   const filter = Object.fromEntries(names.map((n) => [n, query.get(n) ?? '']));
   let before = []; // the cursors of the pages before this one
   let cursor = query.get('after') ?? '';
+  let marked = ''; // the id of an order to stand out
   let shown = []; // ids of the rows
   let next = '';
 
@@ -45,7 +46,7 @@ export function list(query, signal) {
   // scrolled to it: then what is new waits behind a button.
   const reading = () => body.matches(':hover') || body.contains(document.activeElement) || table.getBoundingClientRect().top < 0;
 
-  const row = (o) => el('tr', { 'data-id': o.id, 'data-version': o.version },
+  const row = (o) => el('tr', { 'data-id': o.id, 'data-version': o.version, class: o.id === marked && 'marked' },
     el('th', { scope: 'row' }, el('a', { href: `#/orders/${o.id}`, class: 'mono' }, o.id)),
     el('td', {}, chip(o.status), o.parked && el('span', { class: 'chip bad', title: o.parked }, 'parked')),
     el('td', { class: 'mono type' }, breakable(o.type)),
@@ -141,8 +142,15 @@ export function list(query, signal) {
   onEvents(soon, signal);
   onGap(soon, signal);
   look(false);
-  return el('section', { class: 'panel', 'aria-labelledby': 'list-title' },
-    el('header', {}, el('h2', { id: 'list-title' }, 'Find orders'), el('span', { class: 'muted' }, 'newest first'), el('span', { class: 'end' }, fresh)),
+  const element = el('section', { class: 'panel', 'aria-labelledby': 'list-title' },
+    el('header', {}, el('h2', { id: 'list-title' }, 'Query: GET /query'), el('span', { class: 'muted' }, 'the table’s rows, newest first'), el('span', { class: 'end' }, fresh)),
     form, trouble, table, empty,
     el('nav', { class: 'pages buttons', 'aria-label': 'Pages' }, newer, older));
+  return {
+    element,
+    mark(id) {
+      marked = id;
+      for (const tr of body.children) tr.classList.toggle('marked', tr.dataset.id === marked);
+    },
+  };
 }
