@@ -51,9 +51,9 @@ function sides({ events, row, document, notes = {} }) {
 
 // unpacked has the row that a document carries, which is JSON in a string, as what it is.
 function unpacked(document) {
-  if (typeof document.row !== 'string') return document;
+  if (typeof document.order?.row !== 'string') return document;
   try {
-    return { ...document, row: JSON.parse(document.row) };
+    return { ...document, order: { ...document.order, row: JSON.parse(document.order.row) } };
   } catch {
     return document; // it is shown as it is
   }

@@ -79,7 +79,7 @@ export function order(world) {
     await visit(world, `#/orders/${id}`, async (page) => {
       await shows(page, '.side > pre', '"amount": 12.5');
     }, {
-      setUp: (page) => page.route('**/sources', (route) => route.fulfill({ json: { events: [], row: null, document: { _id: id, row: '{"payment":{"amount":12.5}}' } } })),
+      setUp: (page) => page.route('**/sources', (route) => route.fulfill({ json: { events: [], row: null, document: { _id: id, order: { version, row: '{"payment":{"amount":12.5}}' } } } })),
     });
   });
 
