@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { askFor, jsonIn, Mistake } from './ask.js';
 import { el, fill } from './dom.js';
 import { ended } from './events.js';
-import { fromLocal, many, toLocal } from './format.js';
+import { count, fromLocal, many, toLocal } from './format.js';
 
 export const reason = () => el('label', {}, 'Reason, for the history',
   el('input', { name: 'reason', maxlength: 1000, autocomplete: 'off', autofocus: true }));
@@ -63,9 +63,18 @@ export function act(verb, id, order) {
     done: `The order was ${verb.done}.`,
     async run(form) {
       const answer = await api.command(id, verb.verb, bodyOf(form), key);
-      return answer.command && 'The command is in the log; the saga has not answered yet.'; // else it is the order
+      return answer.command && 'The command is accepted, and in the log; the saga has not answered yet.'; // else it is the order
     },
   });
+}
+
+// outcome tells what has come of a request for many: accepted (202) is in the log, and
+// not done; whether it will be is not known yet.
+export function outcome(results, done) {
+  const failed = results.filter((r) => r.status >= 400);
+  const open = results.filter((r) => r.status === 202).length;
+  const told = `${count(results.length - failed.length - open)} of ${count(results.length)} ${done}.`;
+  return { failed, told: open ? `${told} ${count(open)} accepted, and not answered yet.` : told };
 }
 
 // actOnMany gives a command to several orders. Those that refuse it are told of, each
@@ -76,16 +85,14 @@ export function actOnMany(verb, ids, after) {
   askFor({
     title: `${verb.word} ${many(ids.length, 'order')}`, text: verb.text, verb: `${verb.word} them`, danger: verb.danger,
     fields: [...(verb.fields?.({}) ?? []), reason()],
-    done: `${many(ids.length, 'order')} ${verb.done}.`,
     async run(form) {
       const { results } = await api.commandMany(left, verb.verb, bodyOf(form), key);
       after();
-      const failed = results.filter((r) => r.status >= 400);
-      if (!failed.length) return undefined;
+      const { told, failed } = outcome(results, verb.done);
+      if (!failed.length) return told;
       key = api.newKey();
       left = failed.map((r) => r.id);
-      throw new Mistake(`${results.length - failed.length} of ${results.length} ${verb.done}. ` +
-        failed.map((r) => `${r.id}: ${r.error}`).join('. '));
+      throw new Mistake(`${told} ${failed.map((r) => `${r.id}: ${r.error}`).join('. ')}`);
     },
   });
 }

@@ -15,11 +15,17 @@ import { notice, onSteps, steps } from './steps.js';
 const moment = 220; // milliseconds at a place
 const crowd = 400; // orders in flight from which none is shown late
 const shownAtMost = 60; // tokens at a place
+const waiting = ['scheduled', 'paused', 'stuck']; // the statuses that are places of their own
+const untold = 'untold'; // where an order is whose last event tells of no step
+const asked = 100; // orders of a status that the table is asked for
 const quiet = 1500; // milliseconds without an event, until the table is asked
 
 export function board(signal) {
   const still = matchMedia('(prefers-reduced-motion: reduce)');
-  const orders = new Map(); // id → {place, status, token, path: places and statuses yet to be shown}
+  let known = false; // whether the table has been asked how many there are
+  let beyond = new Set(); // places of which more orders may be there than the table told
+  let marked = ''; // the id of an order to stand out
+  const orders = new Map(); // id → {place, status, the step it came to last, token, path: places and statuses yet to be shown}
   const places = new Map(); // place → {tokens, number}
   const endings = { completed: 0, failed: 0, cancelled: 0 };
   const tally = el('p', { class: 'tally' });
@@ -28,11 +34,11 @@ export function board(signal) {
 
   const lay = () => {
     places.clear();
-    fill(columns, ['scheduled', ...steps(), 'stuck'].map((place) => {
-      const tokens = el('span', { class: 'tokens', 'aria-hidden': 'true' });
-      const number = el('b', { class: 'number' }, '0');
+    fill(columns, ['scheduled', ...steps(), 'paused', 'stuck'].map((place) => {
+      const tokens = el('span', { class: 'tokens', 'aria-hidden': 'true' }); // the list has the same links
+      const number = el('b', { class: 'number' }, '–');
       places.set(place, { tokens, number });
-      const to = ['scheduled', 'stuck'].includes(place) ? `#/orders?status=${place}` : `#/orders?type=${place}_REQUESTED`;
+      const to = waiting.includes(place) ? `#/orders?status=${place}` : `#/orders?type=${place}_REQUESTED`;
       return el('li', { class: 'place', 'data-place': place }, el('a', { href: to }, place), number, tokens);
     }));
     for (const order of orders.values()) order.token = null;
@@ -44,13 +50,15 @@ export function board(signal) {
     const e = read(event.type, event.status);
     const order = orders.get(event.order) ?? { place: null, status: 'running', path: [], token: null };
     const before = order.path.at(-1) ?? order;
-    let { place, status } = before;
-    if (e.step) place = e.step;
-    if (e.word === 'scheduled' || e.word === 'stuck') place = e.word;
-    if (['scheduled', 'stuck', 'paused'].includes(e.word)) status = e.word;
+    let { status } = before;
+    if (waiting.includes(e.word)) status = e.word;
     else if (event.status) status = event.status;
-    else if (['ask', 'done'].includes(e.kind) && status === 'scheduled') status = 'running';
+    else if (e.word === 'resumed' && status === 'paused') status = 'running';
+    else if (e.kind === 'ask' && waiting.includes(status)) status = 'running';
+    else if (e.kind === 'undo' && waiting.includes(status)) status = 'compensating';
     if (e.kind === 'done' && e.step === steps().at(-1) && status === 'running') status = 'completed';
+    order.step = e.step ?? order.step;
+    let place = waiting.includes(status) ? status : order.step ?? (before.place && untold); // though what was under way still answers
     if (ended(status)) place = 'end';
     if (!place || (place === before.place && status === before.status)) return;
     orders.set(event.order, order);
@@ -81,22 +89,28 @@ export function board(signal) {
     const numbers = new Map([...places.keys()].map((p) => [p, 0]));
     for (const [id, order] of orders) {
       const place = places.get(order.place);
-      if (!place) continue;
+      if (!place) {
+        order.token?.remove();
+        order.token = null;
+        continue;
+      }
       numbers.set(order.place, numbers.get(order.place) + 1);
       if (numbers.get(order.place) > shownAtMost) {
         order.token?.remove();
         order.token = null;
         continue;
       }
-      order.token ??= el('i', { title: id });
-      order.token.className = `token ${order.status}`;
+      order.token ??= el('a', { href: `#/orders/${id}`, title: id, tabindex: -1 });
+      order.token.className = `token ${order.status} ${id === marked ? 'marked' : ''}`;
       if (order.token.parentNode !== place.tokens) place.tokens.append(order.token);
     }
     for (const [name, { number }] of places) {
-      number.textContent = count(numbers.get(name));
-      number.parentNode.classList.toggle('empty', numbers.get(name) === 0);
+      const n = numbers.get(name);
+      number.textContent = !known && !n ? '–' : count(n) + (beyond.has(name) ? '+' : '');
+      number.parentNode.classList.toggle('empty', n === 0);
     }
-    fill(tally, 'since you came: ', Object.entries(endings).map(([status, n]) =>
+    const lost = [...orders.values()].filter((o) => o.place === untold).length;
+    fill(tally, lost > 0 && el('span', {}, `${count(lost)} at a step that the last event does not tell`), known ? 'since you came: ' : 'Asking … since you came: ', Object.entries(endings).map(([status, n]) =>
       el('span', { class: `chip ${status}` }, `${count(n)} ${status}`)));
   };
 
@@ -104,17 +118,25 @@ export function board(signal) {
   // were missed, and those before this page, are made up for so.
   const settle = calm(async () => {
     const found = new Map();
+    const more = new Set();
+    const cut = new Set(); // statuses of which there are more
     try {
       for (const status of ['scheduled', 'running', 'compensating', 'paused', 'stuck']) {
-        const page = await api.orders({ status, sort: 'newest', limit: 100 }, signal);
+        const page = await api.orders({ status, sort: 'newest', limit: asked }, signal);
         for (const o of page.orders) found.set(o.id, o);
+        if (!page.next) continue;
+        cut.add(status);
+        for (const place of waiting.includes(status) ? [status] : steps()) more.add(place); // of those that move, the rest may be at any step
       }
-    } catch {
-      return; // the page shows elsewhere that the server cannot be reached
+    } catch (error) {
+      if (error instanceof api.Problem || error.name === 'AbortError') return; // the page shows elsewhere that the server cannot be reached
+      throw error;
     }
     if (signal.aborted || timer) return; // they move again
+    known = true;
+    beyond = more;
     for (const [id, order] of orders) {
-      if (!found.has(id)) {
+      if (!found.has(id) && !cut.has(order.status)) {
         order.token?.remove();
         orders.delete(id);
       }
@@ -122,7 +144,8 @@ export function board(signal) {
     for (const [id, o] of found) {
       const order = orders.get(id) ?? { path: [], token: null };
       order.status = o.status;
-      order.place = ['scheduled', 'stuck'].includes(o.status) ? o.status : read(o.type).step ?? order.place ?? steps()[0];
+      order.step = read(o.type).step ?? order.step;
+      order.place = waiting.includes(o.status) ? o.status : order.step ?? untold;
       orders.set(id, order);
     }
     draw();
@@ -146,5 +169,5 @@ export function board(signal) {
     clearTimeout(silence);
   });
   settle();
-  return element;
+  return { element, mark(id) { marked = id; draw(); } };
 }

@@ -43,11 +43,16 @@ export function chip(status, word = status) {
   return el('span', { class: `chip ${status}` }, word);
 }
 
-// say has screen readers tell of a change, once they are done with what they are saying.
-// So as not to be talked over, a new text takes the place of one that was not said yet.
+const saidFor = 8000; // milliseconds that what is said can be seen
+let hush = 0;
+
+// say tells of a change: in a line at the bottom for some seconds, and by screen readers,
+// once they are done with what they are saying. A new text takes the place of the last.
 export function say(text) {
   const region = document.getElementById('said');
-  region.textContent = region.textContent === text ? `${text}\u00a0` : text; // the same again is no change
+  region.textContent = region.textContent === text && text ? `${text}\u00a0` : text; // the same again is no change
+  clearTimeout(hush);
+  hush = setTimeout(() => { region.textContent = ''; }, saidFor);
 }
 
 // breakable lets the name of an event break after its underscores.

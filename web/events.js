@@ -19,6 +19,9 @@ const answers = {
   ORDER_COMMAND_REJECTED: 'rejected',
 };
 
+// isOrder tells an order's id from any other key: a ULID or five hexadecimal digits.
+export const isOrder = (key) => /^ORD-([0-9A-F]{5}|[0-9A-HJKMNP-TV-Z]{26})$/.test(key);
+
 // Statuses are those that an order can show.
 export const statuses = [
   'unknown', 'scheduled', 'running', 'paused', 'compensating', 'stuck', 'completed', 'failed', 'cancelled',
@@ -48,6 +51,12 @@ export function read(type, status = '') {
   }[phase.replace('COMPENSATION_', '')];
   return { kind, step, undoing };
 }
+
+// typesOf are the types that orders with such steps can have as their last event.
+export const typesOf = (steps) => [...new Set([
+  ...steps.flatMap((step) => phases.map((phase) => `${step}_${phase}`)),
+  ...commands.map((c) => `ORDER_${c}_REQUESTED`), ...Object.keys(answers), 'ORDER_FAILED',
+])].toSorted();
 
 // outputOf is the name under which a step's input and output stand: the step ORDER's is detail.
 export const outputOf = (step) => (step === 'ORDER' ? 'detail' : step.toLowerCase());

@@ -46,9 +46,11 @@ function wide({ roles, topics, workers, partitions }) {
   const sinkAt = sagaAt;
   const mongoAt = middle(columns[Math.max(0, columns.length - 4)]);
   parts.push(
-    topic(sagaAt - box / 2, 276, box, 40, 'saga.order', `${count(topics.get('saga.order') ?? 0)} records`), arrow(sagaAt, 242, sagaAt, 276),
+    topic(sagaAt - box / 2, 276, box, 40, 'saga.order', `${count(topics.get('saga.order') ?? 0)} records`), arrow(sagaAt - 12, 242, sagaAt - 12, 276), arrow(sagaAt + 12, 276, sagaAt + 12, 242),
     topic(aggregateAt - box / 2, 276, box, 40, 'view.order', `${count(topics.get('view.order') ?? 0)} records`), arrow(aggregateAt, 242, aggregateAt, 276, roles.get('aggregate')?.rate),
     topic(left + 8, 276, 150, 40, 'deadletter.order', `${count(topics.get('deadletter.order') ?? 0)} records`),
+    ...columns.map((name) => way(`M${middle(name) - 36} 242V258H${left + 83}V276`)), label(left + 166, 300, 'what failed', 'start'),
+    way(`M${left + 8} 296H124`), label(157, 290, 'letters'),
     role(sinkAt - box / 2, 346, box, 88, 'sink', roles.get('sink')),
     elbow(aggregateAt, 316, sinkAt + box / 2, 390, roles.get('sink')?.rate),
     cylinder(mongoAt - box / 2, 358, box, 64, 'MongoDB', 'or the local table'),
@@ -58,41 +60,54 @@ function wide({ roles, topics, workers, partitions }) {
   return { width, height: 446, parts };
 }
 
+// tall has the log on the left, and on the right two ways: down go the letters, and up
+// to the edge what it reads.
 function tall({ roles, topics, workers, partitions }) {
-  const width = 340;
-  const columns = [...workers, 'saga', 'aggregate'];
-  const first = 108;
-  const step = 112;
-  const bottom = first + columns.length * step;
+  const [left, right, down, up] = [104, 284, 298, 316];
+  const width = up + 12;
+  const box = right - left;
+  const middle = (left + right) / 2;
+  const log = 102;
+  const records = (name) => `${count(topics.get(name) ?? 0)} records`;
   const parts = [
-    role(8, 8, width - 16, 50, 'edge', undefined, ['commands in, answers out']),
-    arrow(34, 58, 34, 88),
-    svg('g', { class: 'topic' }, svg('rect', { x: 8, y: 88, width: 52, height: bottom - 88 - 12 }),
-      svg('text', { class: 'name', transform: `translate(30 ${(bottom + 88) / 2}) rotate(-90)`, 'text-anchor': 'middle' }, 'store.order'),
-      svg('text', { class: 'small', transform: `translate(48 ${(bottom + 88) / 2}) rotate(-90)`, 'text-anchor': 'middle' }, `${count(topics.get('store.order') ?? 0)} events · ${partitions} partitions`)),
+    role(8, 8, width - 16, 72, 'edge', roles.get('edge'), ['commands in, answers out']),
+    arrow(34, 80, 34, log), label(42, 95, 'command', 'start'), label(up - 6, 95, 'query, letters', 'end'),
   ];
-  columns.forEach((name, i) => {
-    const y = first + i * step;
-    parts.push(role(120, y - 14, width - 128, 100, name, roles.get(name)));
-    parts.push(arrow(60, y + 12, 120, y + 12, roles.get(name)?.rate));
-    if (name !== 'aggregate') parts.push(arrow(120, y + 38, 60, y + 38, roles.get(name)?.rate));
-  });
-  const x = 120 + (width - 128) / 2;
+  const failing = [];
+  let y = log + 14;
+  for (const name of [...workers, 'saga', 'aggregate']) {
+    const rate = roles.get(name)?.rate;
+    parts.push(role(left, y, box, 102, name, roles.get(name)), arrow(60, y + 26, left, y + 26, rate));
+    failing.push(y + 74);
+    if (name !== 'aggregate') parts.push(arrow(left, y + 52, 60, y + 52, rate));
+    if (name === 'saga') {
+      parts.push(arrow(middle - 12, y + 102, middle - 12, y + 124), arrow(middle + 12, y + 124, middle + 12, y + 102),
+        topic(left, y + 124, box, 42, 'saga.order', records('saga.order')));
+      y += 64;
+    }
+    y += 116;
+  }
+  const bottom = y - 24;
+  const [view, sink, store, letters] = [y + 8, y + 72, y + 180, y + 250];
   parts.push(
-    arrow(x, bottom - 26, x, bottom + 6), topic(120, bottom + 6, width - 128, 42, 'view.order', `${count(topics.get('view.order') ?? 0)} records`),
-    arrow(x, bottom + 48, x, bottom + 74), role(120, bottom + 74, width - 128, 84, 'sink', roles.get('sink')),
-    arrow(x, bottom + 158, x, bottom + 180), cylinder(120, bottom + 180, width - 128, 54, 'MongoDB', 'or the local table'),
-    topic(8, bottom + 6, 100, 42, 'saga.order', `${count(topics.get('saga.order') ?? 0)}`),
-    topic(8, bottom + 60, 100, 42, 'deadletter', `${count(topics.get('deadletter.order') ?? 0)}`),
+    svg('g', { class: 'topic' }, svg('rect', { x: 8, y: log, width: 52, height: bottom - log }),
+      svg('text', { class: 'name', transform: `translate(30 ${(bottom + log) / 2}) rotate(-90)`, 'text-anchor': 'middle' }, 'store.order'),
+      svg('text', { class: 'small', transform: `translate(48 ${(bottom + log) / 2}) rotate(-90)`, 'text-anchor': 'middle' }, `${count(topics.get('store.order') ?? 0)} events · ${partitions} partitions`)),
+    arrow(middle, y - 14, middle, view), topic(left, view, box, 42, 'view.order', records('view.order')),
+    arrow(middle, view + 42, middle, sink), role(left, sink, box, 84, 'sink', roles.get('sink')),
+    arrow(middle, sink + 84, middle, store), cylinder(left, store, box, 54, 'MongoDB', 'or the local table'),
+    topic(left, letters, box, 42, 'deadletter.order', records('deadletter.order')),
+    ...failing.map((at) => way(`M${right} ${at}H${down}V${letters + 14}H${right}`)), label(left - 8, letters + 25, 'what failed', 'end'),
+    way(`M${right} ${store + 27}H${up}V80`), way(`M${right} ${letters + 32}H${up}V80`),
   );
-  return { width, height: bottom + 244, parts };
+  return { width, height: letters + 54, parts };
 }
 
 const signs = { good: 'M-4.5 0A4.5 4.5 0 1 0 4.5 0A4.5 4.5 0 1 0-4.5 0', warn: 'M0-5L5.5 4.5H-5.5Z', bad: 'M0-5.5L5.5 0L0 5.5L-5.5 0Z' };
 
 // figuresOf is what is told of a role in its box, besides its state.
 function figuresOf(now) {
-  if (!now) return ['not there'];
+  if (!now) return ['in another process'];
   const behind = now.lag === undefined ? [] : [`${count(now.lag)} behind`];
   if (now.members === undefined) return [...behind, 'in this process'];
   return [...behind, `${now.rate === undefined ? '…' : count(Math.round(now.rate))} records/s`, `${now.members} ${now.members === 1 ? 'member' : 'members'}`];
@@ -123,4 +138,4 @@ const cylinder = (x, y, w, h, name, words) => svg('g', { class: 'store' },
 const way = (d, rate) => svg('path', { class: `way ${rate > 0 ? 'flows' : ''}`, d, 'marker-end': 'url(#tip)' });
 const arrow = (x1, y1, x2, y2, rate) => way(`M${x1} ${y1}L${x2} ${y2}`, rate);
 const elbow = (x1, y1, x2, y2, rate) => way(`M${x1} ${y1}V${y2}H${x2}`, rate);
-const label = (x, y, text) => svg('text', { class: 'small', x, y, 'text-anchor': 'middle' }, text);
+const label = (x, y, text, anchor = 'middle') => svg('text', { class: 'small', x, y, 'text-anchor': anchor }, text);

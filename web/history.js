@@ -13,7 +13,8 @@ const widest = 400; // pixels of the picture, if that leaves its lanes apart
 // like one: more for more, and never much.
 const pauseBetween = (ms) => (ms < 1000 ? 0 : Math.min(36, Math.round(9 * Math.log10(ms / 100))));
 
-export function historyView() {
+// historyView calls chose with the id of an event that is chosen for good.
+export function historyView(chose) {
   const table = el('table', { class: 'history' });
   const body = el('tbody');
   const canvas = el('div', { class: 'canvas' });
@@ -38,6 +39,7 @@ export function historyView() {
   const choose = (row, forGood) => {
     const shown = row >= 0 ? row : numberOf(chosen);
     if (forGood) {
+      if (chosen !== drawn.rows[row].entry.id) chose(drawn.rows[row].entry.id);
       chosen = drawn.rows[row].entry.id;
       buttons().forEach((b, i) => { b.tabIndex = i === row ? 0 : -1; });
     }
@@ -69,7 +71,7 @@ export function historyView() {
       el('td', { class: 'num' }, el('time', { datetime: entry.time, title: entry.time }, span(new Date(entry.time) - new Date(history.createdAt)))),
       el('th', { scope: 'row' }, el('button', { type: 'button', class: 'event mono', tabindex: -1 }, breakable(entry.type)), attempt),
       el('td', { class: 'by' }, el('span', { class: 'unseen' }, row.lane)), // which the picture shows
-      el('td', { class: 'why' }, [entry.actor && `by ${entry.actor}`, entry.reason].filter(Boolean).join(': ')),
+      el('td', { class: 'why' }, el('span', { class: 'clamped' }, [entry.actor && `by ${entry.actor}`, entry.reason].filter(Boolean).join(': '))),
       el('td', { class: 'status' }, changed && chip(entry.after)));
     tr.style.setProperty('--before', `${pauseBetween(row.after)}px`);
     return tr;

@@ -8,7 +8,7 @@ const shortcuts = [
   ['g s', 'go to the stuck orders', () => { location.hash = '#/stuck'; }],
   ['g l', 'go to the dead letters', () => { location.hash = '#/letters'; }],
   ['g t', 'go to the topology', () => { location.hash = '#/topology'; }],
-  ['n', 'place an order', () => press('place')],
+  ['n', 'go to the button that places an order', () => document.getElementById('place')?.focus()],
   ['/', 'go to the filter', () => document.getElementById('filter')?.focus()],
   ['?', 'show this', () => help()],
 ];
@@ -20,13 +20,6 @@ const walking = [
 const pairTime = 1200; // milliseconds between the two keys of a pair
 
 const setting = kept('shortcuts', 'on');
-
-function press(id) {
-  const button = document.getElementById(id);
-  if (!button) return;
-  button.focus();
-  button.click();
-}
 
 const types = (target) => target.closest('input, textarea, select, [contenteditable]') !== null;
 

@@ -1,11 +1,12 @@
 // The views #/letters and #/letters/ID: records that could not be processed.
 
-import { reason } from './actions.js';
+import { outcome, reason } from './actions.js';
 import * as api from './api.js';
 import { askFor, Mistake, troubleNote } from './ask.js';
 import { bytesView } from './bytes.js';
 import { choice, doWith, keyed } from './choice.js';
 import { chip, el, fill } from './dom.js';
+import { isOrder } from './events.js';
 import { many, moment } from './format.js';
 import { calm } from './live.js';
 import { onEvents, onGap } from './log.js';
@@ -22,6 +23,9 @@ const verbs = [
     text: 'The record is never processed. Events of its order that wait behind it go on without it.' },
 ];
 
+// keyOf shows a record's key: it leads to the order if it is one's.
+const keyOf = ({ order }) => (isOrder(order) ? el('a', { href: `#/orders/${order}`, class: 'mono' }, order) : el('span', { class: 'mono' }, order));
+
 export const view = (place) => (place.id ? one(place) : all(place));
 
 function all({ query, signal }) {
@@ -34,6 +38,7 @@ function all({ query, signal }) {
   const trouble = el('div', { role: 'alert' });
   const number = el('span', { class: 'muted' });
   const empty = el('p', { class: 'body note good', hidden: true }, 'There is no dead letter.');
+  const asking = el('p', { class: 'body muted' }, 'Asking …');
   const buttons = verbs.map((v) => el('button', {
     type: 'button', class: v.danger && 'danger', 'data-verb': v.verb, disabled: true, on: { click: () => doMany(v, ids, soon) },
   }, v.word));
@@ -53,7 +58,7 @@ function all({ query, signal }) {
     el('td', {}, chosen.box(l.id, l.id)),
     el('th', { scope: 'row' }, el('a', { href: `#/letters/${encodeURIComponent(l.id)}`, class: 'mono' }, `${l.topic} ${l.partition}:${l.offset}`)),
     el('td', { class: 'mono' }, l.role),
-    el('td', {}, l.order && el('a', { href: `#/orders/${l.order}`, class: 'mono' }, l.order)),
+    el('td', {}, l.order && keyOf(l)),
     el('td', {}, l.parked ? chip('bad', 'parked') : el('span', { class: 'muted' }, 'passed over')),
     el('td', { class: 'num' }, l.tries ?? 0),
     el('td', {}, moment(l.written)),
@@ -72,6 +77,8 @@ function all({ query, signal }) {
       older.disabled = !next;
     } catch (error) {
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
+    } finally {
+      asking.hidden = true;
     }
   };
   const table = el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Dead letters', hidden: true },
@@ -109,7 +116,7 @@ function all({ query, signal }) {
       el('p', { class: 'muted' }, 'Records that a role could not read, or failed at. One that nobody can read is passed over. One that the fold or the decision failed at parks its order: what comes after waits behind it, so that nothing is applied out of turn.')),
     el('section', { class: 'panel', 'aria-label': 'Letters and what to do with them' },
       el('header', {}, number, el('div', { class: 'buttons', role: 'group', 'aria-label': 'With the chosen letters' }, buttons)),
-      form, trouble, table, empty,
+      form, trouble, asking, table, empty,
       el('nav', { class: 'pages buttons', 'aria-label': 'Pages' }, newer, older)),
   ];
 }
@@ -120,27 +127,28 @@ function doMany(v, chosen, after) {
   let left = chosen;
   askFor({
     title: `${v.word} ${many(chosen.length, 'letter')}`, text: v.text, verb: `${v.word} them`, danger: v.danger,
-    fields: [reason()], done: `${many(chosen.length, 'letter')} ${v.done}.`,
+    fields: [reason()],
     async run(form) {
       const { results } = await api.letterDoMany(left, v.verb, because(form));
       after();
-      const failed = results.filter((r) => r.status >= 400);
-      if (!failed.length) return undefined;
+      const { told, failed } = outcome(results, v.done);
+      if (!failed.length) return told;
       left = failed.map((r) => r.id);
-      throw new Mistake(`${results.length - failed.length} of ${results.length} ${v.done}. ${failed.map((r) => `${r.id}: ${r.error}`).join('. ')}`);
+      throw new Mistake(`${told} ${failed.map((r) => `${r.id}: ${r.error}`).join('. ')}`);
     },
   });
 }
 
 function one({ id, signal }) {
   const trouble = el('div', { role: 'alert' });
-  const content = el('div', { class: 'stack' });
+  const content = el('div', { class: 'stack' }, el('p', { class: 'muted' }, 'Asking …'));
   const look = async () => {
     try {
       const l = await api.letter(id, signal);
       fill(trouble);
       fill(content, letterPanel(l), bytesView(l));
     } catch (error) {
+      fill(content);
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
     }
   };
@@ -148,8 +156,10 @@ function one({ id, signal }) {
     title: `${v.word} the letter`, text: v.text, verb: `${v.word} it`, danger: v.danger,
     fields: [reason()], done: `The letter was ${v.done}.`,
     async run(form) {
-      await api.letterDo(id, v.verb, because(form));
+      const { resolved } = await api.letterDo(id, v.verb, because(form));
+      if (!resolved) return 'It is accepted, and in the log; the role has not answered yet.';
       location.hash = '#/letters';
+      return undefined;
     },
   });
   look();
@@ -166,7 +176,7 @@ function one({ id, signal }) {
 function letterPanel(l) {
   const facts = [
     ['Why', l.reason], ['Role', el('code', {}, l.role)],
-    ['Order', l.order ? el('a', { href: `#/orders/${l.order}`, class: 'mono' }, l.order) : 'none can be told'],
+    ['Order', l.order ? keyOf(l) : 'none can be told'],
     ['Came from', el('code', {}, `${l.topic}, partition ${l.partition}, offset ${l.offset}`)],
     ['Written', moment(l.written)],
     ['State', l.parked ? [chip('bad', 'parked'), ' later events of the order wait behind it'] : 'passed over; nothing waits behind it'],

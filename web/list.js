@@ -3,10 +3,11 @@
 import * as api from './api.js';
 import { troubleNote } from './ask.js';
 import { breakable, chip, el, fill, say } from './dom.js';
-import { statuses } from './events.js';
+import { statuses, typesOf } from './events.js';
 import { fromLocal, many, moment, toLocal } from './format.js';
 import { calm } from './live.js';
 import { onEvents, onGap } from './log.js';
+import { onSteps } from './steps.js';
 
 const limit = 20;
 const names = ['status', 'type', 'since', 'until'];
@@ -16,22 +17,25 @@ export function list(query, signal) {
   const filter = Object.fromEntries(names.map((n) => [n, query.get(n) ?? '']));
   let before = []; // the cursors of the pages before this one
   let cursor = query.get('after') ?? '';
+  let marked = ''; // the id of an order to stand out
   let shown = []; // ids of the rows
   let next = '';
 
+  const types = el('datalist', { id: 'types' });
+  onSteps((steps) => fill(types, typesOf(steps).map((type) => el('option', { value: type }))), signal);
   const form = el('form', { class: 'filters', role: 'search', 'aria-label': 'Filter orders' },
     el('label', {}, 'Status', el('select', { name: 'status', id: 'filter' },
       el('option', { value: '' }, 'any'), statuses.map((s) => el('option', { selected: s === filter.status }, s)))),
-    el('label', {}, 'Last event', el('input', { name: 'type', value: filter.type, placeholder: 'any', spellcheck: 'false', autocomplete: 'off' })),
+    el('label', {}, 'Last event', el('input', { name: 'type', value: filter.type, placeholder: 'any', spellcheck: 'false', autocomplete: 'off', list: 'types' }), types),
     el('label', {}, 'Changed since', el('input', { name: 'since', type: 'datetime-local', step: 1, value: toLocal(filter.since) })),
-    el('label', {}, 'Changed until', el('input', { name: 'until', type: 'datetime-local', step: 1, value: toLocal(filter.until) })),
+    el('label', {}, 'Changed before', el('input', { name: 'until', type: 'datetime-local', step: 1, value: toLocal(filter.until) })),
     el('div', { class: 'buttons' }, el('button', { type: 'submit' }, 'Filter'), el('button', { type: 'reset', class: 'plain' }, 'Clear')));
   const body = el('tbody');
   const trouble = el('div', { role: 'alert' });
-  const empty = el('p', { class: 'body muted' });
+  const empty = el('p', { class: 'body muted' }, 'Asking …');
   const fresh = el('button', { type: 'button', class: 'fresh', hidden: true });
-  const newer = el('button', { type: 'button' }, '← Newer');
-  const older = el('button', { type: 'button' }, 'Older →');
+  const newer = el('button', { type: 'button', disabled: true }, '← Newer');
+  const older = el('button', { type: 'button', disabled: true }, 'Older →');
   const table = el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Orders' },
     el('table', { class: 'orders' },
       el('thead', {}, el('tr', {}, ['Order', 'Status', 'Last event', 'Version', 'Placed', 'Changed'].map((h) =>
@@ -42,7 +46,7 @@ export function list(query, signal) {
   // scrolled to it: then what is new waits behind a button.
   const reading = () => body.matches(':hover') || body.contains(document.activeElement) || table.getBoundingClientRect().top < 0;
 
-  const row = (o) => el('tr', { 'data-id': o.id, 'data-version': o.version },
+  const row = (o) => el('tr', { 'data-id': o.id, 'data-version': o.version, class: o.id === marked && 'marked' },
     el('th', { scope: 'row' }, el('a', { href: `#/orders/${o.id}`, class: 'mono' }, o.id)),
     el('td', {}, chip(o.status), o.parked && el('span', { class: 'chip bad', title: o.parked }, 'parked')),
     el('td', { class: 'mono type' }, breakable(o.type)),
@@ -91,6 +95,7 @@ export function list(query, signal) {
       }
       show(page.orders, page.next ?? '');
     } catch (error) {
+      if (!shown.length) fill(empty);
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
     }
   };
@@ -104,9 +109,10 @@ export function list(query, signal) {
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
+    form.elements.type.value = form.elements.type.value.trim().toUpperCase(); // as all types are
     const said = new FormData(form);
     Object.assign(filter, {
-      status: said.get('status'), type: said.get('type').trim(),
+      status: said.get('status'), type: form.elements.type.value,
       since: fromLocal(said.get('since')), until: fromLocal(said.get('until')),
     });
     [before, cursor] = [[], ''];
@@ -136,8 +142,15 @@ export function list(query, signal) {
   onEvents(soon, signal);
   onGap(soon, signal);
   look(false);
-  return el('section', { class: 'panel', 'aria-labelledby': 'list-title' },
-    el('header', {}, el('h2', { id: 'list-title' }, 'Find orders'), el('span', { class: 'muted' }, 'newest first'), el('span', { class: 'end' }, fresh)),
+  const element = el('section', { class: 'panel', 'aria-labelledby': 'list-title' },
+    el('header', {}, el('h2', { id: 'list-title' }, 'Query: GET /query'), el('span', { class: 'muted' }, 'the table’s rows, newest first'), el('span', { class: 'end' }, fresh)),
     form, trouble, table, empty,
     el('nav', { class: 'pages buttons', 'aria-label': 'Pages' }, newer, older));
+  return {
+    element,
+    mark(id) {
+      marked = id;
+      for (const tr of body.children) tr.classList.toggle('marked', tr.dataset.id === marked);
+    },
+  };
 }

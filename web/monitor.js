@@ -74,13 +74,13 @@ function tableState(t) {
   const parts = [chip(t.state)];
   if (r && !caught && r.end > 0) {
     const share = Math.min(r.offset / r.end, 1);
-    parts.pusel(' ', el('progress', { max: 1, value: share, 'aria-label': `${t.topic} catches up` }),
+    parts.push(' ', el('progress', { max: 1, value: share, 'aria-label': `${t.topic} catches up` }),
       `${Math.floor(share * 100)} %: ${number(r.offset)} of ${number(r.end)}`);
   } else if (caught) {
     const took = new Date(r.ended) - new Date(r.began);
     parts.push(el('span', { class: 'muted' }, `, caught up in ${span(Math.max(took, 0))}`));
   }
-  if (t.stalled) parts.pusel(' ', el('span', { class: 'muted', title: 'goka has seen no record for a while' }, 'idle'));
+  if (t.stalled) parts.push(' ', el('span', { class: 'muted', title: 'goka has seen no record for a while' }, 'idle'));
   return parts;
 }
 
@@ -128,10 +128,12 @@ function rolePanel(role) {
   const panel = el('details', { class: 'panel role', id, open: !(closed.get(id) ?? narrow.matches) },
     el('summary', { id: `${id}-title` },
       el('h2', {}, role.role), chip(role.state),
-      el('span', { class: 'muted' }, `${role.kind}, ${many === 1 ? '1 partition' : `${many} partitions`}`)),
+      el('span', { class: 'muted' }, role.kind === 'replay' ? role.kind : `${role.kind}, ${many === 1 ? '1 partition' : `${many} partitions`}`)),
     role.detail && el('p', { class: `note ${chips[role.state] ?? 'warn'}` }, role.detail),
     many === 0
-      ? el('p', { class: 'body muted' }, 'No partition is here: other processes of this role have them, or it is yet to begin.')
+      ? el('p', { class: 'body muted' }, role.kind === 'replay'
+        ? 'This process reads all of a topic for itself, from the beginning: it shares no partitions and has no table.'
+        : 'No partition is here: other processes of this role have them, or it is yet to begin.')
       : el('div', { class: 'parts' },
         el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Partitions of ${role.role}` },
           el('table', {},
@@ -161,6 +163,7 @@ let drawn = ''; // the roles as they are shown below, as JSON
 // offerTables lists the roles whose tables can be looked into.
 function offerTables(roles) {
   const names = roles.filter((r) => r.table).map((r) => r.role);
+  byId('tables').hidden = names.length === 0;
   if (names.join() === tabled) return;
   tabled = names.join();
   const select = byId('lookup-role');
@@ -187,11 +190,20 @@ function show(stats) {
   byId('when').replaceChildren('as of ', el('time', { datetime: stats.time }, new Date(stats.time).toLocaleTimeString('en-GB')));
 }
 
+// Failed is a request that came to nothing; any other error is a bug of the page.
+class Failed extends Error {}
+
 // ask gets JSON, or throws what the problem says.
 async function ask(path) {
-  const response = await fetch(path, { headers: { Accept: 'application/json' } });
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.detail || body.title || response.statusText);
+  let response;
+  let body;
+  try {
+    response = await fetch(path, { headers: { Accept: 'application/json' } });
+    body = await response.json();
+  } catch (e) {
+    throw new Failed(e.message);
+  }
+  if (!response.ok) throw new Failed(body.detail || body.title || response.statusText);
   return body;
 }
 
@@ -209,10 +221,12 @@ async function refresh() {
     show(await ask('/monitor/stats'));
     trouble('');
   } catch (e) {
+    if (!(e instanceof Failed)) throw e;
     trouble(`The process does not answer: ${e.message}. What is shown is from before; it is asked again.`);
+  } finally {
+    clearTimeout(timer);
+    if (!document.hidden && byId('pause').getAttribute('aria-pressed') === 'false') timer = setTimeout(refresh, every);
   }
-  clearTimeout(timer);
-  if (!document.hidden && byId('pause').getAttribute('aria-pressed') === 'false') timer = setTimeout(refresh, every);
 }
 
 byId('pause').addEventListener('click', (e) => {
@@ -236,6 +250,7 @@ async function lookup(role, key) {
       !('value' in e) && el('p', { class: 'note' }, 'The value is no JSON; these are its bytes in base64.'),
       el('pre', { tabindex: '0', 'aria-label': `Value of ${key}` }, text));
   } catch (e) {
+    if (!(e instanceof Failed)) throw e;
     fill(found, el('p', { class: 'note warn' }, e.message));
   }
 }

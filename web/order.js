@@ -13,10 +13,10 @@ export const title = ({ id }) => id;
 
 export function view({ id, signal }) {
   const status = el('span', { class: 'status' });
-  const facts = el('p', { class: 'muted facts-line' });
+  const facts = el('p', { class: 'muted facts-line' }, 'Asking …');
   const trouble = el('div', { role: 'alert' });
   const actions = actionBar(id);
-  const history = historyView();
+  const history = historyView((event) => sources.open(event));
   const sources = sourcesView(id, signal);
   const lookAtSources = calm(sources.look, 600);
   const content = el('div', { class: 'stack', hidden: true },
@@ -51,7 +51,9 @@ export function view({ id, signal }) {
     message: show,
     gap: () => {}, // each message has all of the history
     state(state, problem) {
-      if (state === refused) fill(trouble, el('p', { class: 'note bad' }, problem.explained));
+      if (state !== refused) return;
+      if (version < 0) fill(facts);
+      fill(trouble, el('p', { class: 'note bad' }, problem.explained));
     },
   }, signal);
 

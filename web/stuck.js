@@ -20,6 +20,7 @@ export function view({ query, signal }) {
   const body = el('tbody');
   const trouble = el('div', { role: 'alert' });
   const empty = el('p', { class: 'body note good', hidden: true }, 'Nothing is stuck. Orders that an operator has to look at come up here.');
+  const asking = el('p', { class: 'body muted' }, 'Asking …');
   const more = el('p', { class: 'body muted', hidden: true }, `These are the first ${limit}; there are more.`);
   const number = el('span', { class: 'muted' });
   let ids = [];
@@ -50,6 +51,8 @@ export function view({ query, signal }) {
       more.hidden = !page.next;
     } catch (error) {
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
+    } finally {
+      asking.hidden = true;
     }
   };
   const table = el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Stuck orders', hidden: true },
@@ -57,12 +60,12 @@ export function view({ query, signal }) {
       el('thead', {}, el('tr', {}, el('td', {}, chosen.all),
         ['Order', 'Status', 'Last event', 'Since', 'Why'].map((h) => el('th', { scope: 'col' }, h)))),
       body));
-  const wait = el('select', { id: 'filter' },
-    [['', '15 minutes'], ['1m', 'a minute'], ['1h', 'an hour'], ['24h', 'a day']].map(([value, word]) =>
-      el('option', { value, selected: value === idle }, word)));
+  const waits = [['', '15 minutes'], ['1m', 'a minute'], ['1h', 'an hour'], ['24h', 'a day']];
+  if (!waits.some(([value]) => value === idle)) waits.push([idle, idle]); // the address may ask for any
+  const wait = el('select', { id: 'filter' }, waits.map(([value, word]) => el('option', { value, selected: value === idle }, word)));
   wait.addEventListener('change', () => {
     idle = wait.value;
-    history.replaceState(null, '', idle ? `#/stuck?for=${idle}` : '#/stuck');
+    history.replaceState(null, '', idle ? `#/stuck?${new URLSearchParams({ for: idle })}` : '#/stuck');
     soon();
   });
 
@@ -78,6 +81,6 @@ export function view({ query, signal }) {
     el('section', { class: 'panel', 'aria-label': 'Stuck orders and what to do with them' },
       el('header', {}, number, el('div', { class: 'buttons', role: 'group', 'aria-label': 'With the chosen orders' }, buttons),
         el('span', { class: 'end' }, el('label', { class: 'inline' }, 'and what has not moved for', wait))),
-      trouble, table, empty, more),
+      trouble, asking, table, empty, more),
   ];
 }

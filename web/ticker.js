@@ -14,6 +14,8 @@ export function ticker(signal) {
   const empty = el('li', { class: 'muted' }, 'No event since you came. Place an order.');
   fill(list, empty);
 
+  let marked = ''; // the id of an order to stand out
+  const light = () => { for (const li of list.children) li.classList.toggle('marked', li.dataset.order === marked); };
   let heard = 0;
   let held = false;
   stop.addEventListener('click', () => {
@@ -27,15 +29,17 @@ export function ticker(signal) {
     empty.remove();
     list.prepend(...events.slice(-kept).reverse().map(line));
     while (list.childElementCount > kept) list.lastElementChild.remove();
+    light();
   }, signal);
 
-  return el('section', { class: 'panel', 'aria-labelledby': 'ticker-title' },
-    el('header', {}, el('h2', { id: 'ticker-title' }, 'The log, live'), rate, el('span', { class: 'end' }, stop)),
+  const element = el('section', { class: 'panel', 'aria-labelledby': 'ticker-title' },
+    el('header', {}, el('h2', { id: 'ticker-title' }, 'Events: store.order'), rate, el('span', { class: 'end' }, stop)),
     list);
+  return { element, mark(id) { marked = id; light(); } };
 }
 
 function line(e) {
-  return el('li', { class: `kind-${read(e.type, e.status).kind}` },
+  return el('li', { class: `kind-${read(e.type, e.status).kind}`, 'data-order': e.order },
     moment(e.time),
     el('span', { class: 'type' }, breakable(e.type)),
     el('a', { href: `#/orders/${e.order}`, class: 'mono' }, short(e.order)),

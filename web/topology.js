@@ -18,7 +18,7 @@ const narrow = 640; // pixels
 const healthOf = (state) => ({ Stable: 'good', Empty: 'bad', Dead: 'bad' }[state] ?? 'warn');
 
 export function view({ signal }) {
-  const picture = el('div', { class: 'picture' });
+  const picture = el('div', { class: 'picture' }, el('p', { class: 'muted' }, 'Asking …'));
   const roles = el('tbody');
   const topics = el('tbody');
   const local = el('div', { class: 'body chips' });
@@ -41,6 +41,7 @@ export function view({ signal }) {
       fill(local, (shown.local ?? []).map((c) => el('span', { title: c.detail }, el('b', {}, c.role), ' ',
         chip(c.ready ? 'good' : 'bad', c.state), c.lag ? ` ${count(c.lag)} behind` : '')));
     } catch (error) {
+      if (!shown) fill(picture);
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
     }
   };
@@ -57,7 +58,7 @@ export function view({ signal }) {
     el('table', {}, el('thead', {}, el('tr', {}, columns.map(([h, isNumber]) => el('th', { scope: 'col', class: isNumber && 'num' }, h)))), body));
   return [
     el('div', { class: 'head' }, el('h1', { tabindex: -1 }, 'Topology'),
-      el('p', { class: 'muted' }, 'Every box is a role, and a consumer group of its own, in one process or in many. None calls another: each reads what the others wrote. ',
+      el('p', { class: 'muted' }, 'A white box is a role, in one process or in many, and those around the log are each a consumer group of their own. A coloured box is a topic. No role calls another: each reads what the others wrote. ',
         el('a', { href: '/monitor' }, 'What each processor of this process does'), ' · ', el('a', { href: '/docs' }, 'The API'))),
     trouble,
     el('section', { class: 'panel', 'aria-label': 'Picture of the topology' }, picture),

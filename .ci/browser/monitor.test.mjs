@@ -149,6 +149,38 @@ describe('the pages about the process and the API', { timeout: 300_000 }, () => 
     await page.close();
   });
 
+  // answered has the page draw what the process would say at another time.
+  async function answered(page, change) {
+    await page.route('**/monitor/stats', async (route) => {
+      const stats = await (await route.fetch()).json();
+      await route.fulfill({ json: change(stats) ?? stats });
+    });
+  }
+
+  test('tables that are idle or catch up are shown as such', async () => {
+    const { page, wrong } = await visit('/monitor');
+    await answered(page, (stats) => {
+      const [idle, late] = stats.roles.find((r) => r.role === 'aggregate').partitions.map((p) => p.tables[0]);
+      idle.stalled = true;
+      late.recovery = { began: new Date().toISOString(), offset: 25, end: 100 };
+    });
+    await page.locator('#role-aggregate .state', { hasText: 'idle' }).waitFor();
+    await page.locator('#role-aggregate .state', { hasText: '25 %: 25 of 100' }).waitFor();
+    await page.locator('#trouble').waitFor({ state: 'hidden' });
+    assert.deepEqual(wrong, []);
+    await page.close();
+  });
+
+  test('a process without tables offers none to look into', async () => {
+    const { page, wrong } = await visit('/monitor');
+    await page.locator('#tables').waitFor();
+    await answered(page, (stats) => ({ ...stats, edge: false, roles: [{ role: 'deadletters', kind: 'replay', state: 'running', partitions: [], hot: [] }] }));
+    await page.locator('#tables').waitFor({ state: 'hidden' });
+    await page.locator('#role-deadletters', { hasText: 'reads all of a topic for itself' }).waitFor();
+    assert.deepEqual(wrong, []);
+    await page.close();
+  });
+
   test('an operation is found by its address, and its curl line works', async () => {
     const { page, wrong } = await visit('/docs#getOrder');
     await page.locator('#getOrder .code pre').first().waitFor();

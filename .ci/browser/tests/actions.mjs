@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shows, visit } from '../visit.mjs';
+import { eventually, shows, visit } from '../visit.mjs';
 
 const offered = (page) => page.locator('.order-head [data-verb]').evaluateAll((all) => all.map((b) => b.dataset.verb));
 
@@ -80,6 +80,28 @@ export function actions(world) {
     });
   });
 
+  test('the dialog stays until it is known what has come of it, and that can be seen', async () => {
+    const id = await stuckOrder(world);
+    await visit(world, `#/orders/${id}`, async (page) => {
+      let answer;
+      const answered = new Promise((resolve) => { answer = resolve; });
+      await page.route('**/command/*/retry', async (route) => {
+        await answered;
+        await route.fulfill({ status: 202, json: { id, command: `${id}/retry` } });
+      });
+      await page.locator('[data-verb=retry]').click();
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, 'dialog', 'Waiting for the answer');
+      for (let i = 0; i < 3; i++) await page.keyboard.press('Escape');
+      assert.ok(await page.locator('dialog button', { hasText: 'Leave it' }).isDisabled());
+      assert.ok(await page.locator('dialog').isVisible());
+      answer();
+      await page.locator('dialog').waitFor({ state: 'detached' });
+      await shows(page, '#said', 'accepted, and in the log; the saga has not answered yet');
+      assert.ok((await page.locator('#said').boundingBox()).height > 20);
+    });
+  });
+
   test('a refusal is told in the server’s words', async () => {
     const id = await stuckOrder(world);
     await visit(world, `#/orders/${id}`, async (page) => {
@@ -88,6 +110,7 @@ export function actions(world) {
       await world.until(id, (h) => h.status === 'cancelled');
       await page.locator('dialog button[type=submit]').click();
       await shows(page, 'dialog [role=alert]', '409: the order is cancelled');
+      await eventually(page, () => document.activeElement.name === 'reason');
     }, { provoked: [409] });
   });
 }

@@ -40,6 +40,29 @@ export function letters(world) {
     assert.ok(!(await world.call('GET', '/deadletters?order=ORD-AAAA2')).letters.some((l) => l.id === letter.id));
   });
 
+  test('a letter stays in sight while its role has not answered', async () => {
+    const [letter] = await unread('ORD-AAAA5');
+    await visit(world, `#/letters/${letter.id}`, async (page) => {
+      await page.route('**/deadletters/*/redrive', (route) => route.fulfill({ status: 202, json: { id: letter.id } }));
+      await page.locator('[data-verb=redrive]').click();
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, '#said', 'the role has not answered yet');
+      await shows(page, 'h1', letter.id);
+    });
+  });
+
+  test('a key that is no order’s leads nowhere', async () => {
+    const [letter] = await unread('nobody');
+    await visit(world, `#/letters/${letter.id}`, async (page) => {
+      await shows(page, '.facts', 'nobody');
+      assert.equal(await page.locator('.facts a').count(), 0);
+    });
+    await visit(world, '#/letters', async (page) => {
+      await shows(page, '.letters tr', 'nobody');
+      assert.equal(await page.locator('.letters a[href="#/orders/nobody"]').count(), 0);
+    });
+  });
+
   test('several are discarded at once, and filters narrow the list', async () => {
     await unread('ORD-AAAA3');
     await unread('ORD-AAAA4');

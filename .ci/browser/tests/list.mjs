@@ -20,6 +20,9 @@ export function list(world) {
     const id = (await link.getAttribute('href')).replace('#/orders/', '');
     await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
     await shows(page, '.ticker li', 'MAIL_COMPLETED');
+    await shows(page, '.ticker li.marked', 'MAIL_COMPLETED');
+    await page.locator(`.orders tr.marked[data-id="${id}"]`).waitFor();
+    for (const side of ['Command: POST /command', 'Events: store.order', 'Query: GET /query']) await shows(page, 'h2', side);
     await link.click();
     await shows(page, 'h1', id);
   }));
@@ -29,6 +32,7 @@ export function list(world) {
     await page.locator('textarea[name=payment]').fill('{"do": ');
     await page.locator('#place').click();
     await shows(page, 'form [role=alert]', 'The input payment is no JSON');
+    await eventually(page, () => document.activeElement.name === 'payment');
     await page.locator('textarea[name=payment]').fill('{"do": "decline"}');
     await page.locator('#place').click();
     const id = (await page.locator('.placed a').getAttribute('href')).replace('#/orders/', '');
@@ -56,10 +60,11 @@ export function list(world) {
       assert.ok((await ids(page)).includes(bad));
       assert.match(page.url(), /#\/orders\?status=failed$/);
       await page.locator('select[name=status]').selectOption('');
-      await page.locator('input[name=type]').fill('MAIL_COMPLETED');
+      await page.locator('input[name=type]').fill('mail_completed');
       await page.keyboard.press('Enter');
       await only(page, '.orders tbody .type', 'MAIL_COMPLETED');
       assert.ok((await ids(page)).includes(good));
+      assert.equal(await page.locator('#types option[value=PAYMENT_FAILED]').count(), 1);
       await page.locator('input[name=until]').fill('2020-01-01T00:00:00');
       await page.keyboard.press('Enter');
       await shows(page, '.panel p', 'No order is like that.');

@@ -8,6 +8,7 @@ export function live(world) {
   test('a hundred orders pass over the board, and each comes to its end', () => visit(world, '', async (page) => {
     await isLive(page);
     await page.locator('#place-many').click();
+    await page.locator('dialog button[type=submit]').click();
     await shows(page, '.placed', '100 of 100 placed');
     await eventually(page, () => parseInt(document.querySelector('.tally .completed').textContent.replace(',', ''), 10) >= 100);
     await eventually(page, () => ['ORDER', 'PAYMENT', 'SHIPPING', 'MAIL'].every((step) =>
@@ -21,6 +22,52 @@ export function live(world) {
       await page.locator(`[data-place="PAYMENT"] .token[title="${id}"]`).waitFor();
       world.shop.release(id);
       await page.locator(`.token[title="${id}"]`).waitFor({ state: 'detached' });
+    });
+  });
+
+  test('a paused order has a place of its own, after a reload as well', async () => {
+    const id = await world.place({ payment: { do: 'hold' } });
+    await world.until(id, (h) => h.history.length === 3);
+    await visit(world, '', async (page) => {
+      const at = (place) => page.locator(`[data-place="${place}"] .token[title="${id}"]`).waitFor();
+      await isLive(page);
+      await at('PAYMENT');
+      await world.call('POST', `/command/${id}/pause`, {});
+      await at('paused');
+      await page.reload();
+      await at('paused');
+      await world.call('POST', `/command/${id}/resume`, {});
+      await shows(page, '.tally', 'at a step that the last event does not tell');
+      world.shop.release(id);
+      await shows(page, '.tally', '1 completed');
+    });
+  });
+
+  test('a token leads to its order', async () => {
+    const id = await world.place({ payment: { do: 'hold' } });
+    await visit(world, '', async (page) => {
+      await page.locator(`.token[title="${id}"]`).click();
+      await shows(page, 'h1', id);
+    });
+    world.shop.release(id);
+  });
+
+  test('the board knows nothing before it is told, and not more than that', async () => {
+    let go;
+    const wait = new Promise((resolve) => { go = resolve; });
+    await visit(world, '', async (page) => {
+      await shows(page, '.orders ~ p, .panel p', 'Asking …');
+      assert.deepEqual([...new Set(await page.locator('.place .number').allTextContents())], ['–']);
+      assert.ok(await page.locator('button', { hasText: 'Older' }).isDisabled());
+      go();
+      await shows(page, '[data-place=scheduled] .number', /^100\+$/);
+    }, {
+      setUp: (page) => page.route(/\/query\?/, async (route) => {
+        await wait;
+        if (!route.request().url().includes('status=scheduled')) return route.continue();
+        const orders = Array.from({ length: 100 }, (_, i) => ({ id: `ORD-${String(i).padStart(5, '0')}`, status: 'scheduled', type: 'ORDER_SCHEDULED', version: 2 }));
+        return route.fulfill({ json: { orders, next: 'more' } });
+      }),
     });
   });
 

@@ -72,6 +72,14 @@ export function order(world) {
       await page.locator('.record summary').first().click();
       await shows(page, '.record[open]', 'ce_id');
       await shows(page, '.record[open]', '12.5');
+      await page.locator('button.event').nth(3).click();
+      await page.locator('.record[open]', { hasText: `${id}/PAYMENT_COMPLETED/1` }).first().waitFor();
+    });
+    // What the document carries of the row is read, and not shown as a string.
+    await visit(world, `#/orders/${id}`, async (page) => {
+      await shows(page, '.side > pre', '"amount": 12.5');
+    }, {
+      setUp: (page) => page.route('**/sources', (route) => route.fulfill({ json: { events: [], row: null, document: { _id: id, order: { version, row: '{"payment":{"amount":12.5}}' } } } })),
     });
   });
 

@@ -20,6 +20,7 @@ export function pictures(world) {
     const views = {
       orders: ['#/orders', async (page) => {
         await page.locator('#place-many').click();
+        await page.locator('dialog button[type=submit]').click();
         await shows(page, '.placed', '100 of 100');
         await page.locator('.token').first().waitFor();
       }],
@@ -28,7 +29,10 @@ export function pictures(world) {
         await page.locator('.mark[data-row="4"]').click();
       }],
       stuck: ['#/stuck', (page) => page.locator('.stalled tbody tr').first().waitFor()],
-      topology: ['#/topology', (page) => page.locator('.flow .flows').first().or(page.locator('.flow .role')).first().waitFor()],
+      topology: ['#/topology', async (page) => {
+        await shows(page, '.role', 'records/s');
+        await page.locator('.role', { hasText: '… records/s' }).first().waitFor({ state: 'detached' }); // the second look
+      }],
     };
     for (const scheme of ['light', 'dark']) {
       for (const [size, width, height] of [['desktop', 1280, 860], ['phone', 360, 740]]) {

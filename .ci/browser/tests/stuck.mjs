@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isLive, shows, visit } from '../visit.mjs';
 
@@ -26,7 +27,7 @@ export function stuck(world) {
       await page.locator('[data-verb=retry]').click();
       await page.locator('dialog [name=reason]').fill('the shop is open');
       await page.locator('dialog button[type=submit]').click();
-      await shows(page, '#said', '2 orders retried.');
+      await shows(page, '#said', '2 of 2 retried.');
       for (const id of ids.slice(0, 2)) await row(page, id).waitFor({ state: 'detached' });
       await row(page, ids[2]).waitFor();
     });
@@ -44,6 +45,22 @@ export function stuck(world) {
       await world.until(left, (h) => h.status === 'cancelled');
     });
   });
+
+  test('what is accepted is not said to be done', async () => {
+    const ids = await some(2);
+    await visit(world, '#/stuck', async (page) => {
+      for (const id of ids) await row(page, id).locator('input').check();
+      await page.route('**/command/retry', (route) => route.fulfill({ json: { results: ids.map((id, i) => ({ id, status: i ? 202 : 200 })) } }));
+      await page.locator('[data-verb=retry]').click();
+      await page.locator('dialog button[type=submit]').click();
+      await shows(page, '#said', '1 of 2 retried. 1 accepted, and not answered yet.');
+    });
+  });
+
+  test('a wait that the address asks for is offered, too', () => visit(world, '#/stuck?for=42m', async (page) => {
+    await page.locator('.stalled, .note').first().waitFor();
+    assert.equal(await page.locator('#filter').inputValue(), '42m');
+  }));
 
   test('all can be chosen, and cancelled', async () => {
     await some(2);

@@ -17,4 +17,18 @@ export function topology(world) {
     await place;
     for (const href of ['/monitor', '/docs']) assert.ok(await page.locator(`main a[href="${href}"]`).count(), href);
   }));
+
+  for (const width of [1280, 360]) {
+    test(`a role that runs elsewhere is not said to be gone, ${width} pixels wide`, () => visit(world, '#/topology', async (page) => {
+      await shows(page, '.role', /^sink.*in another process/);
+      await shows(page, '.role', /^edge.*running/);
+    }, {
+      width,
+      setUp: (page) => page.route('**/query/stats/topology', async (route) => {
+        const topology = await (await route.fetch()).json();
+        const here = ({ role }) => role !== 'sink';
+        await route.fulfill({ json: { ...topology, roles: topology.roles.filter(here), local: topology.local.filter(here) } });
+      }),
+    }));
+  }
 }
