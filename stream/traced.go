@@ -209,6 +209,30 @@ func (t *tracer) traced(handle Deferred) Deferred {
 	}
 }
 
+// spanOf gives the span of ctx in little space; nil for none.
+func spanOf(ctx context.Context) *trace.SpanContext {
+	if s := trace.SpanContextFromContext(ctx); s.IsValid() {
+		return &s
+	}
+	return nil
+}
+
+// headersOf are those by which a trace goes on from a span.
+func headersOf(s *trace.SpanContext) goka.Headers {
+	if s == nil {
+		return nil
+	}
+	h := goka.Headers{}
+	telemetry.Into(trace.ContextWithSpanContext(context.Background(), *s), h)
+	return h
+}
+
+func traceparentOf(s *trace.SpanContext) []byte { return headersOf(s)[telemetry.Traceparent] }
+
+func spanNamed(traceparent []byte) *trace.SpanContext {
+	return spanOf(telemetry.From(context.Background(), goka.Headers{telemetry.Traceparent: traceparent}))
+}
+
 // sending begins the span of a record that is written as part of a trace, and has its
 // headers name that span. It gives nil for any other.
 func (t *tracer) sending(r *kgo.Record, headers goka.Headers) trace.Span {

@@ -60,7 +60,7 @@ func About(ctx context.Context, orderID string) {
 
 // The names of the headers.
 const (
-	traceparent = "traceparent"
+	Traceparent = "traceparent"
 	tracestate  = "tracestate"
 	// maxTracestate bounds, in bytes, what is passed on of a tracestate; a longer one is
 	// dropped as a whole. It is what the standard asks for, and fits a record's header.
@@ -82,11 +82,11 @@ func (h headers) Get(name string) string {
 
 func (h headers) Set(name, value string) { h[name] = []byte(value) }
 
-func (h headers) Keys() []string { return []string{traceparent, tracestate} }
+func (h headers) Keys() []string { return []string{Traceparent, tracestate} }
 
 // From gives ctx with the trace that a record's headers name, if they do.
 func From(ctx context.Context, record map[string][]byte) context.Context {
-	if len(record[traceparent]) == 0 {
+	if len(record[Traceparent]) == 0 {
 		return ctx
 	}
 	return propagator.Extract(ctx, headers(record))
