@@ -261,7 +261,7 @@ func TestWhatATimerLeadsToIsPartOfItsOrdersTrace(t *testing.T) {
 	var tree string
 	w.await("the trace to be whole", func() bool {
 		tree = strings.ReplaceAll(treeOf(spans.of(asked[0]), trace.SpanID{}, ""), "  ", "")
-		return strings.Count(tree, "bulkWrite orders [sink]") == 8
+		return strings.Count(tree, "bulkWrite orders [sink]") == 9
 	})
 	if want := `
 send saga.timers [saga]

@@ -28,6 +28,7 @@ type Client struct {
 	figures *figures
 	backoff func() *backoff.ExponentialBackOff
 	drain   time.Duration
+	began   time.Time
 	now     func() time.Time // for timers
 
 	mu    sync.Mutex
@@ -66,7 +67,7 @@ func Open(c Config) (*Client, error) {
 	}
 	return &Client{
 		config: c, log: c.Logger, kafka: kafka, admin: kadm.NewClient(kafka),
-		tables: t, figures: f, backoff: defaultBackoff, drain: drainTime, now: time.Now,
+		tables: t, figures: f, backoff: defaultBackoff, drain: drainTime, began: time.Now(), now: time.Now,
 	}, nil
 }
 

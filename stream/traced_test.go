@@ -218,10 +218,21 @@ func TestAViewsRecordIsPartOfItsTraceUntilItIsFinished(t *testing.T) {
 	table, p := w.topic("t", 1, "compact"), w.process("")
 	spans := watched(p)
 	finish := make(chan func() error, 1)
+	const old = "written before the process began"
+	check(t, w.kafka.ProduceSync(w.context(), &kgo.Record{
+		Topic: table, Key: []byte("k"), Value: []byte(old), Timestamp: p.client.began.Add(-time.Millisecond),
+		Headers: []kgo.RecordHeader{{Key: "traceparent", Value: []byte(sender)}},
+	}).FirstErr())
 	p.view(View{
 		Role: "sink", Table: goka.Table(table), Codec: new(codec.String),
-		Deferred: func(ctx goka.UpdateContext, _ string, _ []byte, finished func() error) error {
+		Deferred: func(ctx goka.UpdateContext, _ string, value []byte, finished func() error) error {
 			s := trace.SpanContextFromContext(TraceOf(t.Context(), ctx))
+			if string(value) == old {
+				if s.IsValid() {
+					t.Error("what is old is part of a trace")
+				}
+				return finished()
+			}
 			if s.TraceID().String() != senderTrace || s.SpanID().String() == senderSpan {
 				t.Errorf("the callback is part of span %s of trace %s", s.SpanID(), s.TraceID())
 			}

@@ -47,7 +47,7 @@ func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 				done()
 				return nil
 			}
-			return sink.Put(ctx, row, func() { sink.Figures.stored(ctx, row); done() })
+			return sink.Put(ctx, row, func() { sink.Delay.got(ctx, row); done() })
 		},
 	}
 }

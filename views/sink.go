@@ -35,6 +35,7 @@ type Sink struct {
 	// Stored, if set before Run, is told each row once the store has it.
 	Stored  func(order.Row)
 	Figures *Figures           // may be set before Run
+	Delay   *Delay             // may be set before Run
 	Tracing *telemetry.Tracing // may be set before Run
 
 	writer Writer
@@ -185,6 +186,11 @@ func (s *Sink) write(ctx context.Context, batch []*waiting) {
 	}
 	s.Figures.wrote(batch, time.Since(began))
 	for _, w := range batch {
+		ctx := context.Background()
+		if len(w.traces) > 0 {
+			ctx = w.traces[len(w.traces)-1]
+		}
+		s.Delay.shows(ctx, w.row)
 		if s.Stored != nil {
 			s.Stored(w.row)
 		}
