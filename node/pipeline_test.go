@@ -145,6 +145,7 @@ func TestTheMetricsTellOfTheOrders(t *testing.T) {
 		`simplecqrs_consumer_lag_records{partition="0",role="saga",topic="store.order"} 0`,
 		`simplecqrs_dead_letters_total{role="saga"} 0`,
 		`simplecqrs_sink_pending_orders 0`,
+		`simplecqrs_deadletters_open 0`,
 		fmt.Sprintf("simplecqrs_command_folded_seconds_count %d", orders),
 		fmt.Sprintf(`simplecqrs_command_stored_seconds_count{view="store"} %d`, orders),
 		fmt.Sprintf(`simplecqrs_order_outcomes_total{outcome="completed"} %d`, orders),

@@ -64,15 +64,16 @@ func (d *Delay) shows(ctx context.Context, row order.Row) {
 	}
 }
 
-// got takes note of a row that the view has, it or a newer one. Its last event is what
-// made it.
-func (d *Delay) got(ctx context.Context, row order.Row) {
+// got gives what is to be called once the view has a row, it or a newer one. Its last
+// event is what made it. The row is not held on to meanwhile.
+func (d *Delay) got(ctx context.Context, row order.Row) (there func()) {
 	if d == nil || len(row.Meta.History) == 0 || row.Meta.Parked != "" {
-		return
+		return func() {}
 	}
 	last := row.Meta.History[len(row.Meta.History)-1]
-	_, command := last.Type.Command()
-	if (command || len(row.Meta.History) == 1) && d.since(last.Time) {
-		telemetry.Observe(ctx, d.visible, time.Since(last.Time))
+	if _, command := last.Type.Command(); !command && len(row.Meta.History) > 1 || !d.since(last.Time) {
+		return func() {}
 	}
+	at := last.Time
+	return func() { telemetry.Observe(ctx, d.visible, time.Since(at)) }
 }

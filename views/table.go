@@ -73,7 +73,7 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 	row, ok := decoded.(order.Row)
 	if ok && told {
 		within := stream.TraceOf(context.Background(), ctx)
-		t.Delay.got(within, row)
+		t.Delay.got(within, row)()
 		t.Delay.shows(within, row)
 	}
 	if ok && t.updated != nil {
