@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"simplecqrs/codecs"
 	"simplecqrs/stream"
 	"simplecqrs/views"
@@ -14,6 +17,10 @@ func (n *Node) runLetters(ctx context.Context) {
 	n.letters = views.NewLetters(n.config.Logger, func(ctx context.Context, places ...stream.Place) ([]stream.Raw, error) {
 		return n.client.ReadAt(ctx, codecs.DeadletterOrder, places...)
 	})
+	promauto.With(n.config.Registry).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "simplecqrs_deadletters_open",
+		Help: "Dead letters that wait for an operator, all that there are, told by each edge.",
+	}, func() float64 { return float64(n.letters.Open()) })
 	run := n.client.PrepareReplay(n.letters.Replay())
 	n.running.Go(func() { run(ctx) })
 }

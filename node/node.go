@@ -111,15 +111,21 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 			n.processor(ctx, processors.Worker(shells, s, p))
 		}
 	}
+	var delays *views.Delays
+	if c.needsTable() || c.has(views.RoleSink) {
+		delays = views.NewDelays(c.Registry)
+	}
 	if c.needsTable() {
 		n.table = views.NewTable(c.Updated)
+		n.table.Delay = delays.Table()
 		n.view(ctx, n.table.View())
 	}
 	if c.has(views.RoleSink) {
-		n.runSink(ctx)
+		n.runSink(ctx, delays)
 	}
 	if n.mongo != nil {
-		n.running.Go(func() { views.Watch(ctx, n.mongo.Ping, c.Registry, c.Logger) })
+		watch := views.Watch(n.mongo.Ping, c.Registry, c.Logger)
+		n.running.Go(func() { watch(ctx) })
 	}
 	if c.has(RoleEdge) {
 		n.tail = n.client.Tail(codecs.StoreOrder, n.message(partitions))
@@ -144,10 +150,10 @@ func (n *Node) view(ctx context.Context, v stream.View) {
 	n.running.Go(func() { run(ctx) })
 }
 
-func (n *Node) runSink(ctx context.Context) {
+func (n *Node) runSink(ctx context.Context, delays *views.Delays) {
 	n.sink = views.NewSink(n.mongo, n.config.Logger)
 	n.sink.Stored, n.sink.Tracing = n.stored, n.tracing(views.RoleSink)
-	n.sink.Figures = views.NewFigures(n.config.Registry, n.sink.Pending)
+	n.sink.Figures, n.sink.Delay = views.NewFigures(n.config.Registry, n.sink.Pending), delays.Store()
 	n.running.Go(func() { n.sink.Run(ctx) })
 	n.running.Go(func() { n.mongo.Prepare(ctx, n.config.Logger) })
 	n.view(ctx, views.Feed(ctx, n.sink, n.config.Logger))

@@ -18,6 +18,7 @@ import (
 	"simplecqrs/order"
 	"simplecqrs/saga"
 	"simplecqrs/stream"
+	"simplecqrs/views"
 )
 
 func header(r *kgo.Record, name string) string {
@@ -140,12 +141,13 @@ func TestTheMetricsTellOfTheOrders(t *testing.T) {
 	for _, want := range []string{
 		fmt.Sprintf("simplecqrs_orders_accepted_total %d", orders),
 		fmt.Sprintf(`simplecqrs_events_total{type="MAIL_COMPLETED"} %d`, orders),
-		fmt.Sprintf("simplecqrs_order_seconds_count %d", orders),
+		fmt.Sprintf(`simplecqrs_order_seconds_count{view="store"} %d`, orders),
 		`simplecqrs_consumer_lag_records{partition="0",role="saga",topic="store.order"} 0`,
 		`simplecqrs_dead_letters_total{role="saga"} 0`,
 		`simplecqrs_sink_pending_orders 0`,
+		`simplecqrs_deadletters_open 0`,
 		fmt.Sprintf("simplecqrs_command_folded_seconds_count %d", orders),
-		fmt.Sprintf("simplecqrs_command_stored_seconds_count %d", orders),
+		fmt.Sprintf(`simplecqrs_command_stored_seconds_count{view="store"} %d`, orders),
 		fmt.Sprintf(`simplecqrs_order_outcomes_total{outcome="completed"} %d`, orders),
 		fmt.Sprintf(`simplecqrs_step_seconds_count{outcome="completed",step="PAYMENT"} %d`, orders),
 		`simplecqrs_producer_errors_total{topic="store.order"} 0`,
@@ -157,6 +159,25 @@ func TestTheMetricsTellOfTheOrders(t *testing.T) {
 			_, body = n.get("/metrics")
 			return strings.Contains(body, want+"\n")
 		})
+	}
+}
+
+func TestALocalTableTellsHowFarItIsBehind(t *testing.T) {
+	w := newWorld(t)
+	w.start(func(c *Config) {
+		c.Roles = slices.DeleteFunc(c.Roles, func(r string) bool { return r == RoleEdge || r == views.RoleSink })
+	}).ready()
+	n := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal }).ready()
+	n.ended(n.place())
+	for _, want := range []string{`simplecqrs_order_seconds_count{view="table"} 1`, `simplecqrs_command_stored_seconds_count{view="table"} 1`} {
+		w.await(want, func() bool {
+			_, body := n.get("/metrics")
+			return strings.Contains(body, want+"\n")
+		})
+	}
+	later := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal }).ready()
+	if _, body := later.get("/metrics"); !strings.Contains(body, `simplecqrs_order_seconds_count{view="table"} 0`+"\n") {
+		t.Errorf("an order that ended before the process began is counted:\n%s", body)
 	}
 }
 

@@ -28,6 +28,7 @@ type Client struct {
 	figures *figures
 	backoff func() *backoff.ExponentialBackOff
 	drain   time.Duration
+	began   time.Time
 	now     func() time.Time // for timers
 
 	mu    sync.Mutex
@@ -66,7 +67,7 @@ func Open(c Config) (*Client, error) {
 	}
 	return &Client{
 		config: c, log: c.Logger, kafka: kafka, admin: kadm.NewClient(kafka),
-		tables: t, figures: f, backoff: defaultBackoff, drain: drainTime, now: time.Now,
+		tables: t, figures: f, backoff: defaultBackoff, drain: drainTime, began: time.Now(), now: time.Now,
 	}, nil
 }
 
@@ -240,8 +241,9 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer, timers 
 		goka.WithLogger(gokaLogger{c.log, r.name}),
 		goka.WithHasher(newHasher),
 		goka.WithProducerBuilder(writes.builder),
-		goka.WithStorageBuilder(ownedBuilder(timers.builder(c.tables, r.name, p.Graph), p.Version, rewrite)),
-		goka.WithContextWrapper(failForGood(lanes, writes.tracer)),
+		goka.WithStorageBuilder(ownedBuilder(timers.builder(c.tables, r.name), p.Version, rewrite)),
+		goka.WithContextWrapper(failForGood(lanes, timers, writes.tracer)),
+		goka.WithUpdateCallback(timers.update),
 		goka.WithNilHandling(goka.NilProcess),
 		goka.WithPartitionChannelSize(1024),
 		goka.WithConsumerSaramaBuilder(c.consumers(long)),

@@ -14,7 +14,8 @@ import (
 // What is written through it goes on with the trace of the record, see [Traced].
 type failing struct {
 	gokaContext
-	lanes  *lanes // nil: none
+	lanes  *lanes  // nil: none
+	timers *timers // nil: none
 	tracer *tracer
 	part   *part // nil: the record is part of no trace
 }
@@ -36,6 +37,9 @@ func (c failing) Loopback(key string, value any, options ...goka.ContextOption) 
 }
 
 func (c failing) SetValue(value any, options ...goka.ContextOption) {
+	if c.part != nil {
+		c.timers.within(c.part.ctx, c.Partition(), c.Key())
+	}
 	c.gokaContext.SetValue(value, c.part.option(options)...)
 }
 
@@ -43,6 +47,8 @@ func (c failing) Delete(options ...goka.ContextOption) {
 	c.gokaContext.Delete(c.part.option(options)...)
 }
 
-func failForGood(l *lanes, t *tracer) func(goka.Context) goka.Context {
-	return func(ctx goka.Context) goka.Context { return failing{gokaContext: ctx, lanes: l, tracer: t} }
+func failForGood(l *lanes, timers *timers, t *tracer) func(goka.Context) goka.Context {
+	return func(ctx goka.Context) goka.Context {
+		return failing{gokaContext: ctx, lanes: l, timers: timers, tracer: t}
+	}
 }

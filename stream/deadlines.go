@@ -1,6 +1,10 @@
 package stream
 
-import "container/heap"
+import (
+	"container/heap"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // deadlines are the open ones of a partition: at most one a key.
 type deadlines struct {
@@ -13,7 +17,8 @@ type deadline struct {
 	key    string
 	due    int64 // Unix time in microseconds, of which the rest is cut off
 	arming int64
-	at     int // its place in the queue
+	at     int                // its place in the queue
+	trace  *trace.SpanContext // that it is part of; nil for none. As large is what is allocated without it.
 }
 
 // sent is the place of a deadline that is no longer in the queue.
@@ -22,20 +27,20 @@ const sent = -1
 // arm notes the open deadline of a key in place of any other. One that is known by
 // its arming number stays as it is, sent or not. It reports whether it is now the
 // next of all.
-func (d *deadlines) arm(key string, due, arming int64) bool {
+func (d *deadlines) arm(key string, due, arming int64, within *trace.SpanContext) bool {
 	one, known := d.byKey[key]
 	switch {
 	case !known:
 		if d.byKey == nil {
 			d.byKey = map[string]*deadline{}
 		}
-		one = &deadline{key: key, due: due, arming: arming}
+		one = &deadline{key: key, due: due, arming: arming, trace: within}
 		d.byKey[key] = one
 		heap.Push(&d.queue, one)
 	case one.arming == arming:
 		return false
 	default:
-		one.due, one.arming = due, arming
+		one.due, one.arming, one.trace = due, arming, within
 		d.put(one)
 	}
 	return one.at == 0

@@ -163,9 +163,10 @@ func (t *table) Set(key string, value []byte) error {
 
 func (t *table) Delete(key string) error { return t.db.Delete(t.key(key), pebble.NoSync) }
 
-// noteOpen notes that a value has an open deadline, see timed.
-func (t *table) noteOpen(key string) error {
-	return t.db.Set(append(bytes.Clone(t.opens), key...), nil, pebble.NoSync)
+// noteOpen notes that a value has an open deadline, and the traceparent of the write
+// that armed it, if there is one; see timed.
+func (t *table) noteOpen(key string, traceparent []byte) error {
+	return t.db.Set(append(bytes.Clone(t.opens), key...), traceparent, pebble.NoSync)
 }
 
 func (t *table) noteShut(key string) error {

@@ -13,6 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/trace"
+
+	"simplecqrs/telemetry"
 )
 
 // Timers has a record sent to the processor's loop topic when the deadline of a value
@@ -23,6 +26,9 @@ import (
 // next if the value still has it. Nor is a record that is under way called back when
 // the deadline is replaced. So the loop's handler compares arming numbers, and gives
 // the value it handled a new one or none.
+//
+// A timer goes on with the trace of the write that armed it, if that was a handler's or
+// is seen in the table's recovery.
 //
 // What came to a deadline while the process was down, or stood still, waits until the
 // inputs are handled up to where they ended when it was back. A value that was stored
@@ -61,7 +67,8 @@ type timers struct {
 	now      func() time.Time
 	topic    string   // the loop's
 	inputs   []string // the other topics that are consumed
-	send     func(topic, key string, value []byte) *goka.Promise
+	own      string   // the table's
+	send     func(topic, key string, value []byte, headers goka.Headers) *goka.Promise
 	open     prometheus.Gauge
 	lateness prometheus.Observer
 	bounds   func(ctx context.Context, topics []string) (starts, ends kadm.ListedOffsets, err error)
@@ -69,6 +76,7 @@ type timers struct {
 
 	mu      sync.Mutex
 	session *session // the present generation
+	parts   map[int32]*timed
 }
 
 var errNoTimers = errors.New("stream: timers take a group table and a loop topic")
@@ -83,10 +91,10 @@ func (c *Client) timers(r *role, p Processor, writes producer) (*timers, error) 
 	}
 	t := &timers{
 		Timers: *p.Timers, role: r.name, log: c.log, now: c.now,
-		topic: p.Graph.LoopStream().Topic(), send: writes.Emit,
+		topic: p.Graph.LoopStream().Topic(), own: p.Graph.GroupTable().Topic(), send: writes.EmitWithHeaders,
 		open:     r.figures.timersOpen.WithLabelValues(r.name),
 		lateness: r.figures.timerLateness.WithLabelValues(r.name),
-		bounds:   c.bounds, blank: c.blank,
+		bounds:   c.bounds, blank: c.blank, parts: map[int32]*timed{},
 	}
 	for _, input := range p.Graph.InputStreams() {
 		t.inputs = append(t.inputs, input.Topic())
@@ -95,21 +103,46 @@ func (c *Client) timers(r *role, p Processor, writes producer) (*timers, error) 
 }
 
 // builder gives the storages of the processor's table. The receiver may be nil.
-func (t *timers) builder(tables *tables, role string, graph *goka.GroupGraph) storage.Builder {
+func (t *timers) builder(tables *tables, role string) storage.Builder {
 	build := tables.builder(role)
 	if t == nil {
 		return build
 	}
-	own := graph.GroupTable().Topic()
 	return func(topic string, partition int32) (storage.Storage, error) {
 		s, err := build(topic, partition)
-		if err != nil || topic != own { // one that is joined has no deadlines of ours
+		if err != nil || topic != t.own { // one that is joined has no deadlines of ours
 			return s, err
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		return newTimed(s.(*table), t, t.session, partition), nil
+		t.parts[partition] = newTimed(s.(*table), t, t.session, partition)
+		return t.parts[partition], nil
 	}
+}
+
+// within has what is stored next of a key of the table be part of the trace of ctx, if
+// it has one. The receiver may be nil.
+func (t *timers) within(ctx context.Context, partition int32, key string) {
+	one := spanOf(ctx)
+	if t == nil || one == nil {
+		return
+	}
+	t.mu.Lock()
+	part := t.parts[partition]
+	t.mu.Unlock()
+	if part != nil {
+		part.mu.Lock()
+		part.storing = storing{key, one}
+		part.mu.Unlock()
+	}
+}
+
+// update is that of the recovery, which stores what others wrote.
+func (t *timers) update(ctx goka.UpdateContext, s storage.Storage, key string, value []byte) error {
+	if t != nil && string(ctx.Topic()) == t.own {
+		t.within(telemetry.From(context.Background(), ctx.Headers()), ctx.Partition(), key)
+	}
+	return goka.DefaultUpdate(ctx, s, key, value)
 }
 
 // assigned notes a generation whose tables are about to be opened. The receiver may
@@ -178,6 +211,13 @@ type timed struct {
 	closed    bool
 	deadlines deadlines
 	newer     map[string]bool // keys that were changed since the walk began; nil without one
+	storing   storing
+}
+
+// storing is what trace the next value of a key is part of, see [timers.within].
+type storing struct {
+	key   string
+	trace *trace.SpanContext
 }
 
 func newTimed(t *table, all *timers, s *session, partition int32) *timed {
@@ -197,15 +237,22 @@ func (t *timed) Set(key string, value []byte) error {
 	if !open {
 		return t.shut(key, t.Storage.Set(key, value))
 	}
-	if !t.deadlines.has(key) { // before the value, lest a crash between leaves it out
-		if err := t.table.noteOpen(key); err != nil {
+	var within *trace.SpanContext
+	if t.storing.key == key {
+		within = t.storing.trace
+	}
+	t.storing = storing{}
+	was := t.deadlines.byKey[key]
+	// Before the value, lest a crash between leaves it out.
+	if was == nil || was.arming != arming && (was.trace != nil || within != nil) {
+		if err := t.table.noteOpen(key, traceparentOf(within)); err != nil {
 			return err
 		}
 	}
 	if err := t.Storage.Set(key, value); err != nil {
 		return err
 	}
-	t.arm(key, due, arming)
+	t.arm(key, due, arming, within)
 	return nil
 }
 
@@ -238,14 +285,14 @@ func (t *timed) shut(key string, err error) error {
 	return t.table.noteShut(key)
 }
 
-func (t *timed) arm(key string, due time.Time, arming int64) {
+func (t *timed) arm(key string, due time.Time, arming int64, within *trace.SpanContext) {
 	if t.closed { // a late write: whoever has the partition next finds it in the index
 		return
 	}
 	if !t.deadlines.has(key) {
 		t.timers.open.Inc()
 	}
-	if t.deadlines.arm(key, due.UnixMicro(), arming) {
+	if t.deadlines.arm(key, due.UnixMicro(), arming, within) {
 		select {
 		case t.earlier <- struct{}{}:
 		default:
@@ -353,7 +400,11 @@ func (t *timed) walk() error {
 				return err
 			}
 		}
-		if err := t.rearm(string(index.Key()), value); err != nil {
+		noted, err := index.Value()
+		if err != nil {
+			return err
+		}
+		if err := t.rearm(string(index.Key()), value, spanNamed(noted)); err != nil {
 			return err
 		}
 	}
@@ -376,7 +427,7 @@ func (t *timed) beginWalk() (index, values storage.Iterator, err error) {
 }
 
 // rearm arms a key by the value that it had when the walk began; nil for none.
-func (t *timed) rearm(key string, value []byte) error {
+func (t *timed) rearm(key string, value []byte, within *trace.SpanContext) error {
 	var due time.Time
 	var arming int64
 	var open bool
@@ -389,7 +440,7 @@ func (t *timed) rearm(key string, value []byte) error {
 	case t.newer[key]:
 		return nil
 	case open:
-		t.arm(key, due, arming)
+		t.arm(key, due, arming, within)
 		return nil
 	default:
 		return t.table.noteShut(key)
@@ -439,7 +490,7 @@ func (t *timed) due(into []deadline, now int64) ([]deadline, time.Duration) {
 func (t *timed) sendAll(batch []deadline, log *slog.Logger) {
 	results := make(chan struct{}, len(batch))
 	for _, d := range batch {
-		t.timers.send(t.timers.topic, d.key, t.timers.Record(d.key, d.arming)).Then(func(err error) {
+		t.timers.send(t.timers.topic, d.key, t.timers.Record(d.key, d.arming), headersOf(d.trace)).Then(func(err error) {
 			if err != nil {
 				log.Warn("a timer could not be sent", slog.String("key", d.key), slog.Any("error", err))
 				t.again(d)

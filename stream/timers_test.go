@@ -549,8 +549,8 @@ func openShelf(t testing.TB, tables *tables, refuse func(attempt int) error) she
 	t.Helper()
 	sent, wall := &list{}, &clock{}
 	all := &timers{
-		Timers: alarms, role: "role", log: slog.New(slog.DiscardHandler), now: wall.now, topic: "loop",
-		send: func(_, _ string, value []byte) *goka.Promise {
+		Timers: alarms, role: "role", log: slog.New(slog.DiscardHandler), now: wall.now, topic: "loop", own: "group-table", parts: map[int32]*timed{},
+		send: func(_, _ string, value []byte, _ goka.Headers) *goka.Promise {
 			sent.add(string(value))
 			p, finish := goka.NewPromiseWithFinisher()
 			finish(nil, refuse(len(sent.get())))
@@ -559,7 +559,7 @@ func openShelf(t testing.TB, tables *tables, refuse func(attempt int) error) she
 		open: prometheus.NewGauge(prometheus.GaugeOpts{}), lateness: prometheus.NewHistogram(prometheus.HistogramOpts{}),
 		bounds: func(context.Context, []string) (_, _ kadm.ListedOffsets, _ error) { return nil, nil, nil },
 	}
-	s, err := all.builder(tables, "role", goka.DefineGroup("group", goka.Persist(new(codec.String))))("group-table", 0)
+	s, err := all.builder(tables, "role")("group-table", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -643,7 +643,7 @@ func TestTheIndexOfOpenDeadlinesHoldsThemAll(t *testing.T) {
 			continue // died in the recovery
 		}
 		if r.IntN(2) == 0 { // what a crash leaves after the index was written
-			check(t, s.table.noteOpen(fmt.Sprint("k", r.IntN(20))))
+			check(t, s.table.noteOpen(fmt.Sprint("k", r.IntN(20)), nil))
 		}
 		check(t, s.MarkRecovered())
 		for range r.IntN(10) {
@@ -732,7 +732,7 @@ func TestDeadlinesAreWhatANaiveMapSays(t *testing.T) {
 			if old == nil || old.arming != arming {
 				model[key] = &entry{due: due, arming: arming}
 			}
-			first := d.arm(key, due, arming)
+			first := d.arm(key, due, arming, nil)
 			if sooner := old == nil || old.arming != arming; sooner && (!had || due < was) && !first {
 				t.Fatalf("step %d: %s is the next at %d, before %d, and arm does not say so", step, key, due, was)
 			}
@@ -810,7 +810,7 @@ func benchmarkHeap(b *testing.B, n int) {
 	before := heapInUse()
 	var d deadlines
 	for i := range n {
-		d.arm(orderID(i), int64(r.IntN(3600_000_000)), 1)
+		d.arm(orderID(i), int64(r.IntN(3600_000_000)), 1, nil)
 	}
 	b.ReportMetric((heapInUse()-before)/float64(n), "bytes/timer")
 	fresh := make([]string, changes)
@@ -819,7 +819,7 @@ func benchmarkHeap(b *testing.B, n int) {
 	}
 	began := time.Now()
 	for _, key := range fresh {
-		d.arm(key, int64(r.IntN(3600_000_000)), 1)
+		d.arm(key, int64(r.IntN(3600_000_000)), 1, nil)
 	}
 	b.ReportMetric(perOp(began, changes), "µs/arm")
 	began = time.Now()

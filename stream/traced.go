@@ -4,11 +4,11 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/lovoo/goka"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -51,12 +51,13 @@ func TraceOf(ctx context.Context, of interface{ Headers() goka.Headers }) contex
 // tracer makes the spans of a role; one without tracing passes on what it finds.
 type tracer struct {
 	tracing *telemetry.Tracing
-	group   string // of the consumers; empty for none
-	keyName string // see Config
+	group   string    // of the consumers; empty for none
+	keyName string    // see Config
+	began   time.Time // the process did
 }
 
 func (c *Client) tracer(role, group string) *tracer {
-	return &tracer{c.config.Tracing.With(telemetry.Role.String(role)), group, c.config.KeyName}
+	return &tracer{c.config.Tracing.With(telemetry.Role.String(role)), group, c.config.KeyName, c.began}
 }
 
 // emitting is that of the emitters, which belong to no role.
@@ -172,15 +173,7 @@ func (p *part) end(err error) {
 	if p == nil || p.span == nil {
 		return
 	}
-	failed(p.span, err)
-	p.span.End()
-}
-
-func failed(span trace.Span, err error) {
-	if err != nil {
-		span.RecordError(err)
-		span.SetStatus(codes.Error, err.Error())
-	}
+	telemetry.End(p.span, err)
 }
 
 // tracedUpdate is that of a view's record with a part in a trace.
@@ -189,12 +182,17 @@ type tracedUpdate struct {
 	part *part
 }
 
-// traced has the time from a view's record until it is finished told as a part of its trace.
+// traced has the time from a view's record until it is finished told as a part of its
+// trace. One that was written before the process began is part of none: a view without
+// a local copy reads its topic from the beginning at each start.
 func (t *tracer) traced(handle Deferred) Deferred {
 	if t.off() {
 		return handle
 	}
 	return func(ctx goka.UpdateContext, key string, value []byte, finished func() error) error {
+		if ctx.Timestamp().Before(t.began) {
+			return handle(tracedUpdate{UpdateContext: ctx}, key, value, finished)
+		}
 		record := received{string(ctx.Topic()), key, ctx.Partition(), ctx.Offset()}
 		p := t.begin(record, ctx.Headers())
 		err := handle(tracedUpdate{ctx, p}, key, value, func() error {
@@ -207,6 +205,30 @@ func (t *tracer) traced(handle Deferred) Deferred {
 		}
 		return err
 	}
+}
+
+// spanOf gives the span of ctx in little space; nil for none.
+func spanOf(ctx context.Context) *trace.SpanContext {
+	if s := trace.SpanContextFromContext(ctx); s.IsValid() {
+		return &s
+	}
+	return nil
+}
+
+// headersOf are those by which a trace goes on from a span.
+func headersOf(s *trace.SpanContext) goka.Headers {
+	if s == nil {
+		return nil
+	}
+	h := goka.Headers{}
+	telemetry.Into(trace.ContextWithSpanContext(context.Background(), *s), h)
+	return h
+}
+
+func traceparentOf(s *trace.SpanContext) []byte { return headersOf(s)[telemetry.Traceparent] }
+
+func spanNamed(traceparent []byte) *trace.SpanContext {
+	return spanOf(telemetry.From(context.Background(), goka.Headers{telemetry.Traceparent: traceparent}))
 }
 
 // sending begins the span of a record that is written as part of a trace, and has its
@@ -236,9 +258,8 @@ func written(span trace.Span, r *kgo.Record, err error) {
 	if span == nil {
 		return
 	}
-	failed(span, err)
 	if err == nil {
 		span.SetAttributes(semconv.MessagingDestinationPartitionID(strconv.Itoa(int(r.Partition))), semconv.MessagingKafkaOffset(int(r.Offset)))
 	}
-	span.End()
+	telemetry.End(span, err)
 }

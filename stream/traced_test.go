@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/lovoo/goka"
@@ -217,10 +218,21 @@ func TestAViewsRecordIsPartOfItsTraceUntilItIsFinished(t *testing.T) {
 	table, p := w.topic("t", 1, "compact"), w.process("")
 	spans := watched(p)
 	finish := make(chan func() error, 1)
+	const old = "written before the process began"
+	check(t, w.kafka.ProduceSync(w.context(), &kgo.Record{
+		Topic: table, Key: []byte("k"), Value: []byte(old), Timestamp: p.client.began.Add(-time.Millisecond),
+		Headers: []kgo.RecordHeader{{Key: "traceparent", Value: []byte(sender)}},
+	}).FirstErr())
 	p.view(View{
 		Role: "sink", Table: goka.Table(table), Codec: new(codec.String),
-		Deferred: func(ctx goka.UpdateContext, _ string, _ []byte, finished func() error) error {
+		Deferred: func(ctx goka.UpdateContext, _ string, value []byte, finished func() error) error {
 			s := trace.SpanContextFromContext(TraceOf(t.Context(), ctx))
+			if string(value) == old {
+				if s.IsValid() {
+					t.Error("what is old is part of a trace")
+				}
+				return finished()
+			}
 			if s.TraceID().String() != senderTrace || s.SpanID().String() == senderSpan {
 				t.Errorf("the callback is part of span %s of trace %s", s.SpanID(), s.TraceID())
 			}
@@ -237,6 +249,80 @@ func TestAViewsRecordIsPartOfItsTraceUntilItIsFinished(t *testing.T) {
 	all := spans.GetSpans()
 	if len(all) != 1 || all[0].Name != "process "+table || all[0].Parent.SpanID().String() != senderSpan {
 		t.Errorf("the spans are %v", all)
+	}
+}
+
+// The rest of the trace is where the timer is: with whoever sends it.
+func TestATimerGoesOnWithTheTraceOfTheWriteThatArmedIt(t *testing.T) {
+	oursOnly(t)
+	for name, c := range map[string]struct{ watched, again, copied bool }{
+		"tracing on":                           {watched: true},
+		"tracing off":                          {},
+		"after a restart with the local table": {again: true, copied: true},
+		"after a restart without":              {again: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			in, group := w.stream("in", 1), w.group("clocks", 1)
+			loop, dir := w.topic("clocks-loop", 1, "delete"), t.TempDir()
+			stored := make(chan struct{}, 9)
+			start := func(dir string) (*process, *clock, *tracetest.InMemoryExporter) {
+				p, wall := w.process(dir), &clock{}
+				p.client.now = wall.now
+				spans := tracetest.NewInMemoryExporter()
+				if c.watched {
+					spans = watched(p)
+				}
+				p.processor(Processor{Role: "clocks", Timers: &alarms, Graph: goka.DefineGroup(group,
+					goka.Input(in, new(codec.String), Traced(func(ctx goka.Context, msg any) { ctx.SetValue(msg); stored <- struct{}{} })),
+					goka.Loop(new(codec.String), Traced(func(goka.Context, any) {})),
+					goka.Persist(new(codec.String)))})
+				return p, wall, spans
+			}
+			p, wall, spans := start(dir)
+			later := time.Now().Add(time.Hour)
+			w.writeTraced(in, "replaced", alarm(1, later), "")
+			w.writeTraced(in, "replaced", alarm(2, later), sender)
+			w.writeTraced(in, "traced", alarm(3, later), sender)
+			w.writeTraced(in, "none now", alarm(4, later), sender)
+			w.writeTraced(in, "none now", alarm(5, later), "")
+			for range 5 {
+				<-stored
+			}
+			if c.again {
+				p.stop()
+				if !c.copied {
+					dir = t.TempDir()
+				}
+				_, wall, _ = start(dir)
+			}
+			wall.advance(2 * time.Hour)
+			w.await("the timers", func() bool { return len(w.records(loop)) == 3 })
+			for _, r := range w.records(loop) {
+				got := headerOf(r, "traceparent")
+				switch inTrace := strings.HasPrefix(got, "00-"+senderTrace+"-"); {
+				case string(r.Key) == "none now" && inTrace, string(r.Key) != "none now" && !inTrace, !c.watched && inTrace && got != sender:
+					t.Errorf("the timer of %q has traceparent %q", r.Key, got)
+				}
+			}
+			if !c.watched {
+				return
+			}
+			w.await("the spans of both timers in the trace", func() bool {
+				sent := map[trace.SpanID]bool{}
+				handled := 0
+				for _, s := range spans.GetSpans() {
+					switch {
+					case s.SpanContext.TraceID().String() != senderTrace:
+					case s.Name == "send "+loop:
+						sent[s.SpanContext.SpanID()] = true
+					case s.Name == "process "+loop && sent[s.Parent.SpanID()]:
+						handled++
+					}
+				}
+				return handled == 2
+			})
+		})
 	}
 }
 

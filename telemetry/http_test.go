@@ -81,7 +81,7 @@ func TestARequestIsPartOfItsClientsTrace(t *testing.T) {
 
 func TestAnotherServiceIsToldTheTrace(t *testing.T) {
 	for _, sent := range []string{clients, ""} {
-		r, err := http.NewRequestWithContext(From(t.Context(), map[string][]byte{traceparent: []byte(sent)}), http.MethodPost, "http://pay.example", nil)
+		r, err := http.NewRequestWithContext(From(t.Context(), map[string][]byte{Traceparent: []byte(sent)}), http.MethodPost, "http://pay.example", nil)
 		check(t, err)
 		Pass(r)
 		if got := r.Header.Get("Traceparent"); got != sent {

@@ -18,7 +18,7 @@ func TestALineHasTheIDsOfItsContextsTrace(t *testing.T) {
 		}
 		return a
 	}})))
-	ctx := From(t.Context(), map[string][]byte{traceparent: []byte(clients)})
+	ctx := From(t.Context(), map[string][]byte{Traceparent: []byte(clients)})
 	log.With(slog.String("role", "saga")).InfoContext(ctx, "within", slog.String("order", "ORD-B384F"))
 	log.InfoContext(context.WithoutCancel(t.Context()), "without")
 	log.DebugContext(ctx, "not at this level")

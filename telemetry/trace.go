@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -58,9 +59,18 @@ func About(ctx context.Context, orderID string) {
 	}
 }
 
+// End ends a span, of what failed if err is not nil.
+func End(span trace.Span, err error) {
+	if err != nil {
+		span.RecordError(err)
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End()
+}
+
 // The names of the headers.
 const (
-	traceparent = "traceparent"
+	Traceparent = "traceparent"
 	tracestate  = "tracestate"
 	// maxTracestate bounds, in bytes, what is passed on of a tracestate; a longer one is
 	// dropped as a whole. It is what the standard asks for, and fits a record's header.
@@ -82,11 +92,11 @@ func (h headers) Get(name string) string {
 
 func (h headers) Set(name, value string) { h[name] = []byte(value) }
 
-func (h headers) Keys() []string { return []string{traceparent, tracestate} }
+func (h headers) Keys() []string { return []string{Traceparent, tracestate} }
 
 // From gives ctx with the trace that a record's headers name, if they do.
 func From(ctx context.Context, record map[string][]byte) context.Context {
-	if len(record[traceparent]) == 0 {
+	if len(record[Traceparent]) == 0 {
 		return ctx
 	}
 	return propagator.Extract(ctx, headers(record))

@@ -28,20 +28,20 @@ func TestATraceGoesFromRecordToRecordWithinItsBounds(t *testing.T) {
 		sent, want map[string][]byte
 	}{
 		{"none", map[string][]byte{"ce_id": []byte("x")}, map[string][]byte{}},
-		{"one", map[string][]byte{traceparent: []byte(clients)}, map[string][]byte{traceparent: []byte(clients)}},
-		{"one that is not kept", map[string][]byte{traceparent: []byte(unkept)}, map[string][]byte{traceparent: []byte(unkept)}},
+		{"one", map[string][]byte{Traceparent: []byte(clients)}, map[string][]byte{Traceparent: []byte(clients)}},
+		{"one that is not kept", map[string][]byte{Traceparent: []byte(unkept)}, map[string][]byte{Traceparent: []byte(unkept)}},
 		{
 			"one with a state",
-			map[string][]byte{traceparent: []byte(clients), tracestate: []byte("vendor=value")},
-			map[string][]byte{traceparent: []byte(clients), tracestate: []byte("vendor=value")},
+			map[string][]byte{Traceparent: []byte(clients), tracestate: []byte("vendor=value")},
+			map[string][]byte{Traceparent: []byte(clients), tracestate: []byte("vendor=value")},
 		},
 		{
 			"one with a state that is too long for a record",
-			map[string][]byte{traceparent: []byte(clients), tracestate: []byte("a=" + strings.Repeat("x", 200) + ",b=" + strings.Repeat("y", 200) + ",c=" + strings.Repeat("z", 200))},
-			map[string][]byte{traceparent: []byte(clients)},
+			map[string][]byte{Traceparent: []byte(clients), tracestate: []byte("a=" + strings.Repeat("x", 200) + ",b=" + strings.Repeat("y", 200) + ",c=" + strings.Repeat("z", 200))},
+			map[string][]byte{Traceparent: []byte(clients)},
 		},
-		{"garbage", map[string][]byte{traceparent: []byte("00-garbage")}, map[string][]byte{}},
-		{"nothing but zeros", map[string][]byte{traceparent: []byte("00-" + strings.Repeat("0", 32) + "-" + strings.Repeat("0", 16) + "-01")}, map[string][]byte{}},
+		{"garbage", map[string][]byte{Traceparent: []byte("00-garbage")}, map[string][]byte{}},
+		{"nothing but zeros", map[string][]byte{Traceparent: []byte("00-" + strings.Repeat("0", 32) + "-" + strings.Repeat("0", 16) + "-01")}, map[string][]byte{}},
 		{"a state alone", map[string][]byte{tracestate: []byte("vendor=value")}, map[string][]byte{}},
 	} {
 		got := map[string][]byte{}
@@ -53,9 +53,9 @@ func TestATraceGoesFromRecordToRecordWithinItsBounds(t *testing.T) {
 }
 
 func TestTheStateOfAnotherTraceDoesNotStay(t *testing.T) {
-	record := map[string][]byte{traceparent: []byte(unkept), tracestate: []byte("vendor=value")}
-	Into(From(t.Context(), map[string][]byte{traceparent: []byte(clients)}), record)
-	if diff := cmp.Diff(map[string][]byte{traceparent: []byte(clients)}, record); diff != "" {
+	record := map[string][]byte{Traceparent: []byte(unkept), tracestate: []byte("vendor=value")}
+	Into(From(t.Context(), map[string][]byte{Traceparent: []byte(clients)}), record)
+	if diff := cmp.Diff(map[string][]byte{Traceparent: []byte(clients)}, record); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -64,7 +64,7 @@ func TestOnlyATraceThatIsKeptIsAnExample(t *testing.T) {
 	for sent, want := range map[string]map[string]string{
 		clients: {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}, unkept: nil, "": nil,
 	} {
-		got := Exemplar(From(t.Context(), map[string][]byte{traceparent: []byte(sent)}))
+		got := Exemplar(From(t.Context(), map[string][]byte{Traceparent: []byte(sent)}))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", sent, diff)
 		}

@@ -19,32 +19,43 @@ const (
 
 // Watch looks whether the store answers until ctx ends, and logs when it begins and
 // when it ceases to be away: one line each, however many queries meet it meanwhile.
-func Watch(ctx context.Context, ping func(context.Context) error, reg prometheus.Registerer, log *slog.Logger) {
-	var away atomic.Bool
+//
+// The figure is registered at once, and says that the store is away until it has answered;
+// run does the rest.
+func Watch(ping func(context.Context) error, reg prometheus.Registerer, log *slog.Logger) (run func(context.Context)) {
+	var up atomic.Bool
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "simplecqrs_read_store_up",
 		Help: "1 while the read store answers this process, 0 while it is away.",
 	}, func() float64 {
-		if away.Load() {
-			return 0
+		if up.Load() {
+			return 1
 		}
-		return 1
+		return 0
 	})
+	return func(ctx context.Context) { ask(ctx, ping, &up, log) }
+}
+
+func ask(ctx context.Context, ping func(context.Context) error, up *atomic.Bool, log *slog.Logger) {
+	away := false
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		asking, cancel := context.WithTimeout(ctx, watchTime)
 		err := ping(asking)
 		cancel()
-		switch failed := err != nil; {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case away.Swap(failed) == failed:
-		case failed:
+		}
+		up.Store(err == nil)
+		switch {
+		case away == (err != nil):
+		case err != nil:
 			log.WarnContext(ctx, "the read store is away; orders go on, queries of it are refused", slog.Any("error", err))
 		default:
 			log.WarnContext(ctx, "the read store is back")
 		}
+		away = err != nil
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -19,12 +19,21 @@ func TestThatTheStoreIsAwayIsSaidOnceAndThatItIsBack(t *testing.T) {
 		defer stop()
 		var said strings.Builder
 		reg, away := prometheus.NewRegistry(), false
-		go Watch(ctx, func(context.Context) error {
+		run := Watch(func(context.Context) error {
 			if away {
 				return errors.New("nobody answers")
 			}
 			return nil
 		}, reg, slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn})))
+		up := func() float64 {
+			found, err := reg.Gather()
+			check(t, err)
+			return found[0].GetMetric()[0].GetGauge().GetValue()
+		}
+		if up() != 0 {
+			t.Error("it is up before it was asked")
+		}
+		go run(ctx)
 		for _, step := range []struct {
 			away bool
 			up   float64
@@ -50,10 +59,8 @@ func TestThatTheStoreIsAwayIsSaidOnceAndThatItIsBack(t *testing.T) {
 					t.Errorf("said %q, want %q", lines[i], want)
 				}
 			}
-			found, err := reg.Gather()
-			check(t, err)
-			if up := found[0].GetMetric()[0].GetGauge().GetValue(); up != step.up {
-				t.Errorf("up is %v, want %v", up, step.up)
+			if up() != step.up {
+				t.Errorf("up is %v, want %v", up(), step.up)
 			}
 		}
 	})

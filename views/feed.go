@@ -47,7 +47,8 @@ func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 				done()
 				return nil
 			}
-			return sink.Put(ctx, row, func() { sink.Figures.stored(ctx, row); done() })
+			there := sink.Delay.got(ctx, row)
+			return sink.Put(ctx, row, func() { there(); done() })
 		},
 	}
 }

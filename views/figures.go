@@ -1,24 +1,18 @@
 package views
 
 import (
-	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"simplecqrs/order"
 	"simplecqrs/telemetry"
 )
 
 // Figures are what a sink tells of itself. A nil one tells nothing.
 type Figures struct {
-	began   time.Time
-	ended   prometheus.Histogram
-	visible prometheus.Histogram
 	batches prometheus.Histogram
 	seconds prometheus.Histogram
 	errors  prometheus.Counter
@@ -32,17 +26,6 @@ func NewFigures(reg prometheus.Registerer, pending func() int) *Figures {
 		Help: "Orders whose rows wait to be written to the read store.",
 	}, func() float64 { return float64(pending()) })
 	return &Figures{
-		began: time.Now(),
-		ended: make.NewHistogram(prometheus.HistogramOpts{
-			Name:    "simplecqrs_order_seconds",
-			Help:    "From an order's command to its end being in the read store.",
-			Buckets: prometheus.ExponentialBucketsRange(0.005, 60, 20),
-		}),
-		visible: make.NewHistogram(prometheus.HistogramOpts{
-			Name:    "simplecqrs_command_stored_seconds",
-			Help:    "From a command, be it to place an order or to one, to the row that shows it being in the read store.",
-			Buckets: prometheus.ExponentialBucketsRange(0.002, 60, 18),
-		}),
 		batches: make.NewHistogram(prometheus.HistogramOpts{
 			Name:    "simplecqrs_sink_batch_rows",
 			Help:    "Rows of a write to the read store.",
@@ -73,29 +56,6 @@ func (f *Figures) wrote(batch []*waiting, took time.Duration) {
 	}
 	f.batches.Observe(float64(len(batch)))
 	f.seconds.Observe(took.Seconds())
-	for _, w := range batch {
-		ctx := context.Background()
-		if len(w.traces) > 0 {
-			ctx = w.traces[len(w.traces)-1]
-		}
-		// A row that ended before this process began is a replay: its time says nothing.
-		if m := w.row.Meta; m.Status.Ended() && m.UpdatedAt.After(f.began) {
-			telemetry.Observe(ctx, f.ended, time.Since(m.CreatedAt))
-		}
-	}
-}
-
-// stored takes note of a row that the store has, it or a newer one. Its last event is
-// what made it.
-func (f *Figures) stored(ctx context.Context, row order.Row) {
-	if f == nil || len(row.Meta.History) == 0 || row.Meta.Parked != "" {
-		return
-	}
-	last := row.Meta.History[len(row.Meta.History)-1]
-	_, command := last.Type.Command()
-	if (command || len(row.Meta.History) == 1) && last.Time.After(f.began) {
-		telemetry.Observe(ctx, f.visible, time.Since(last.Time))
-	}
 }
 
 // traced has a write told in the trace of each row that it writes. It gives the function
@@ -115,11 +75,7 @@ func (s *Sink) traced(batch []*waiting, began time.Time) (end func(error)) {
 	}
 	return func(err error) {
 		for _, span := range spans {
-			if err != nil {
-				span.RecordError(err)
-				span.SetStatus(codes.Error, err.Error())
-			}
-			span.End()
+			telemetry.End(span, err)
 		}
 	}
 }

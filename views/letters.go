@@ -128,6 +128,13 @@ func (x *Letters) each(r stream.Raw) {
 	}
 }
 
+// Open is how many letters are open, of those that were read.
+func (x *Letters) Open() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.open)
+}
+
 func (x *Letters) put(l codecs.Letter, r stream.Raw) {
 	id := idOf(l)
 	o := x.open[id]

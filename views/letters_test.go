@@ -103,6 +103,10 @@ func TestTheIndexHoldsTheOpenLetters(t *testing.T) {
 		t.Errorf("a place that is none gives %v", err)
 	}
 
+	if n := b.Open(); n != len(all) {
+		t.Errorf("%d are open, want %d", n, len(all))
+	}
+
 	// It fails once more, and keeps its place.
 	again := inTurn(lost("saga", "A", 7))
 	again.Tries, again.Reason = 2, "still no"

@@ -3,6 +3,7 @@ package views
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,9 @@ const (
 	maxBatch = 50
 	// maxPending bounds the orders that wait to be written; Put blocks beyond it.
 	maxPending = 10_000
+	// maxTraces bounds the traces that a write of a row is told in, those of the latest
+	// of the records that it stands for.
+	maxTraces = 8
 	// drainTime bounds the last writes when the sink is told to end.
 	drainTime = 5 * time.Second
 )
@@ -35,6 +39,7 @@ type Sink struct {
 	// Stored, if set before Run, is told each row once the store has it.
 	Stored  func(order.Row)
 	Figures *Figures           // may be set before Run
+	Delay   *Delay             // may be set before Run
 	Tracing *telemetry.Tracing // may be set before Run
 
 	writer Writer
@@ -51,9 +56,11 @@ type Sink struct {
 // waiting is the newest row of an order, and who wants to know that it, or an
 // older one that it stands for, is stored.
 type waiting struct {
-	row    order.Row
+	row order.Row
+	// done has one for each record, as each holds up its partition's offset until it is
+	// finished: while the store is away it grows by what a closure takes, and not by rows.
 	done   []func()
-	traces []context.Context // of those that are part of one
+	traces []context.Context // the latest, see maxTraces
 }
 
 // NewSink makes a sink; nothing is written until it runs.
@@ -100,6 +107,9 @@ func (s *Sink) put(ctx context.Context, row order.Row, done func()) <-chan struc
 	}
 	w.done = append(w.done, done)
 	if trace.SpanContextFromContext(ctx).IsValid() {
+		if len(w.traces) == maxTraces {
+			w.traces = slices.Delete(w.traces, 0, 1)
+		}
 		w.traces = append(w.traces, ctx)
 	}
 	return nil
@@ -185,6 +195,11 @@ func (s *Sink) write(ctx context.Context, batch []*waiting) {
 	}
 	s.Figures.wrote(batch, time.Since(began))
 	for _, w := range batch {
+		ctx := context.Background()
+		if len(w.traces) > 0 {
+			ctx = w.traces[len(w.traces)-1]
+		}
+		s.Delay.shows(ctx, w.row)
 		if s.Stored != nil {
 			s.Stored(w.row)
 		}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"simplecqrs/order"
 )
 
@@ -410,5 +412,23 @@ func TestAStoreThatIsAwayAtTheEndIsGivenUpAndWhatItDidNotGetIsNotDone(t *testing
 				}
 			})
 		})
+	}
+}
+
+func TestTheTracesOfARowThatWaitsAreBounded(t *testing.T) {
+	s := NewSink(nil, slog.New(slog.DiscardHandler))
+	var last context.Context
+	for i := range 3 * maxTraces {
+		last = trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{byte(i + 1)},
+		}))
+		check(t, s.Put(last, order.Row{ID: "one"}, func() {}))
+	}
+	w := s.pending["one"]
+	if len(w.traces) != maxTraces || w.traces[maxTraces-1] != last {
+		t.Errorf("it keeps %d traces, want the last %d", len(w.traces), maxTraces)
+	}
+	if len(w.done) != 3*maxTraces {
+		t.Errorf("%d of %d records will be finished", len(w.done), 3*maxTraces)
 	}
 }

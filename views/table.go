@@ -20,6 +20,8 @@ const RoleTable = "table"
 // the rows of all partitions and goes on answering, with what it has, while the
 // brokers are away.
 type Table struct {
+	Delay *Delay // may be set before its View runs
+
 	updated   func(order.Row)
 	maxLooked int // see there
 
@@ -63,11 +65,18 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 		return err
 	}
 	t.changes.announce(key)
-	if t.updated == nil {
+	told := t.Delay.since(ctx.Timestamp())
+	if t.updated == nil && !told {
 		return nil
 	}
 	decoded, err := codecs.Row{}.Decode(value)
-	if row, ok := decoded.(order.Row); ok {
+	row, ok := decoded.(order.Row)
+	if ok && told {
+		within := stream.TraceOf(context.Background(), ctx)
+		t.Delay.got(within, row)()
+		t.Delay.shows(within, row)
+	}
+	if ok && t.updated != nil {
 		t.updated(row)
 	}
 	return err

@@ -303,6 +303,7 @@ func TestEachQueryOfDashboardAndAlertsFindsWhatAProcessTells(t *testing.T) {
 		"RoleIsBuiltAnew":   {`simplecqrs_role_restarts_total{role="sink"}`: 20},
 		"OrdersStuck":       {`simplecqrs_order_outcomes_total{outcome="stuck"}`: 1},
 		"DeadLetters":       {`simplecqrs_dead_letters_total{role="aggregate"}`: 1},
+		"LettersWait":       {`simplecqrs_deadletters_open`: 1},
 		"ReadStoreAway":     {`simplecqrs_read_store_up`: 0},
 		"ReadStoreRefuses":  {`simplecqrs_sink_write_errors_total`: 10},
 		"QueriesAreBehind":  {`simplecqrs_command_stored_seconds_bucket{le="+Inf"}`: 1000},
