@@ -19,8 +19,9 @@ const (
 	// streamRetry is what a client is asked to wait, in seconds, that is one too many.
 	streamRetry = "5"
 	// beatTime is how long a stream may be silent, by which both ends know that the
-	// other is there.
-	beatTime = 15 * time.Second
+	// other is there. It is less than streamWriteTime: by HTTP/2 a stream whose deadline
+	// passes is reset, though nothing is being written.
+	beatTime = 5 * time.Second
 	// streamWriteTime bounds each write of a stream. A client that takes nothing for so
 	// long is cut off, and comes back to where it was, if it still lives.
 	streamWriteTime = 10 * time.Second
