@@ -265,7 +265,7 @@ func (e *edge) write(ctx context.Context, r codecs.Redrive) error {
 			Detail: "the log has not acknowledged this; it may still come to be, and may be asked for again",
 		}
 	}
-	log.InfoContext(ctx, "a dead letter is redriven or discarded")
+	log.InfoContext(ctx, "a dead letter is asked to be redriven or discarded")
 	return nil
 }
 

@@ -99,7 +99,7 @@ func (n *Node) open() (err error) {
 func (n *Node) run(ctx context.Context, partitions int32) {
 	c := n.config
 	c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	shells := processors.Config{Partitions: partitions, Figures: processors.NewFigures(c.Registry, c.Definition)}
+	shells := processors.Config{Partitions: partitions, Figures: processors.NewFigures(c.Registry, c.Definition), Logger: c.Logger}
 	if c.has(processors.RoleAggregate) {
 		n.processor(ctx, processors.Aggregate(shells, c.fold))
 	}

@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,11 +15,15 @@ type Config struct {
 	Now        func() time.Time // nil: time.Now
 	Figures    *Figures         // nil: figures that nobody sees
 	Lanes      int              // requests that a worker has in hand at once; 0: 32
+	Logger     *slog.Logger     // nil: silent
 }
 
 func (c Config) withDefaults() Config {
 	if c.Lanes == 0 {
 		c.Lanes = defaultLanes
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -35,6 +40,6 @@ func (c Config) now() time.Time { return c.Now().UTC().Round(0) }
 func (c Config) intake(role string, judge bool) intake {
 	return intake{
 		role: role, partitions: int(c.Partitions), judge: judge,
-		letters: c.Figures.letters.WithLabelValues(role),
+		letters: c.Figures.letters.WithLabelValues(role), log: c.Logger,
 	}
 }

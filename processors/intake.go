@@ -2,6 +2,7 @@ package processors
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/lovoo/goka"
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,7 @@ type intake struct {
 	// both. It must be a role that hears every record.
 	judge   bool
 	letters prometheus.Counter
+	log     *slog.Logger
 }
 
 // filter has a role pass over records by the type in their headers, before any is

@@ -3,6 +3,7 @@ package processors
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"unicode/utf8"
@@ -38,6 +39,8 @@ func (in intake) untried(l codecs.Letter, err error) stream.Emission {
 	l.Reason = reasonOf(err)
 	l = fitting(l)
 	in.letters.Inc()
+	in.log.Warn("a record could not be handled and is a dead letter", slog.String("letter", l.ID()),
+		slog.String("order", clip(l.Key)), slog.String("reason", clip(err.Error())))
 	return stream.Emission{
 		Topic: codecs.DeadletterOrder, Key: l.Key, Value: l.Value, Headers: codecs.HeadersOfLetter(l),
 	}
