@@ -2,6 +2,7 @@ package edge
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"net/http"
 	"net/netip"
@@ -49,7 +50,7 @@ func (l *limits) take(r *http.Request) error {
 		wait := max(1, math.Ceil((1-client.TokensAt(now))/float64(l.rate)))
 		return &failure{
 			status: http.StatusTooManyRequests,
-			detail: "these are more commands than a client may give; wait, as the header Retry-After says",
+			detail: fmt.Sprintf("these are more commands than a client may give; the next may come in %.0f s", wait),
 			header: http.Header{"Retry-After": {strconv.FormatFloat(wait, 'f', 0, 64)}},
 		}
 	}

@@ -27,7 +27,7 @@ func newHastyWorld(t *testing.T, c Callers) (w *world, pass func(time.Duration))
 func (w *world) wantHasty(retryAfter string, headers ...string) {
 	w.t.Helper()
 	a := w.post("", headers...)
-	a.wantProblem(w.t, http.StatusTooManyRequests, "these are more commands than a client may give; wait, as the header Retry-After says")
+	a.wantProblem(w.t, http.StatusTooManyRequests, "these are more commands than a client may give; the next may come in "+a.Header.Get("Retry-After")+" s")
 	a.wantHeaders(w.t, "Retry-After", retryAfter)
 }
 

@@ -196,6 +196,9 @@ func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 		err = c.out.print(string(a.body))
 	}
 	said := plain(cmp.Or(problem.Detail, problem.Title))
+	if a.status == http.StatusUnauthorized {
+		said += " (-token-file FILE, or SIMPLECQRS_TOKEN)"
+	}
 	return a, errors.Join(err, &codedError{errors.New(said), exitOf(a.status)})
 }
 
