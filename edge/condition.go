@@ -17,6 +17,7 @@ const tag = `(?:W/)?"[^\x00-\x20"\x7f]*"`
 
 var (
 	oneTag = regexp.MustCompile(tag)
+	number = regexp.MustCompile(`^[0-9]+$`) // as people write it
 	tags   = regexp.MustCompile(`^[ \t,]*` + tag + `([ \t]*,([ \t]*` + tag + `)?)*[ \t]*$`)
 )
 
@@ -31,8 +32,10 @@ func versionsOf(h http.Header) ([]string, error) {
 	switch {
 	case line == "*":
 		return []string{line}, nil
+	case number.MatchString(line):
+		return []string{`"` + line + `"`}, nil
 	case !tags.MatchString(line):
-		return nil, fail(http.StatusBadRequest, `the header %s is %q: want "*", or versions in quotes, such as "3"`, headerMatch, line)
+		return nil, fail(http.StatusBadRequest, `the header %s is %q: want "*", or versions, such as "3"`, headerMatch, line)
 	}
 	return oneTag.FindAllString(line, -1), nil
 }
