@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +19,11 @@ func TestThatTheStoreIsAwayIsSaidOnceAndThatItIsBack(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer synctest.Wait()
 		defer stop()
-		var said strings.Builder
-		reg, away := prometheus.NewRegistry(), false
+		var said transcript
+		var away atomic.Bool
+		reg := prometheus.NewRegistry()
 		run := Watch(func(context.Context) error {
-			if away {
+			if away.Load() {
 				return errors.New("nobody answers")
 			}
 			return nil
@@ -44,13 +47,10 @@ func TestThatTheStoreIsAwayIsSaidOnceAndThatItIsBack(t *testing.T) {
 			{false, 1, []string{"the read store is away", "the read store is back"}},
 			{true, 0, []string{"the read store is away", "the read store is back", "the read store is away"}},
 		} {
-			away = step.away
+			away.Store(step.away)
 			<-time.After(10 * watchEvery)
 			synctest.Wait()
-			lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-			if said.Len() == 0 {
-				lines = nil
-			}
+			lines := said.lines()
 			if len(lines) != len(step.said) {
 				t.Fatalf("said %q, want %q", lines, step.said)
 			}
@@ -64,4 +64,25 @@ func TestThatTheStoreIsAwayIsSaidOnceAndThatItIsBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// transcript is what is written, from several goroutines.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(p)
+}
+
+func (t *transcript) lines() (all []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for line := range strings.Lines(t.text.String()) {
+		all = append(all, strings.TrimSpace(line))
+	}
+	return all
 }
