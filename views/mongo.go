@@ -171,7 +171,13 @@ func undated(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // away reports whether an error says that no server answered, rather than what it answered.
+// The driver dresses some of its own as answers, such as that it has given up all its
+// connections as one failed; a server's have a code.
 func away(err error) bool {
+	var said mongo.CommandError
+	if errors.As(err, &said) && said.Code == 0 {
+		return true
+	}
 	var answered mongo.ServerError
 	return !errors.As(err, &answered) || mongo.IsNetworkError(err) || mongo.IsTimeout(err)
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
 	"simplecqrs/order"
 )
 
@@ -234,6 +236,23 @@ func TestAStoreThatFailsEndsTheWaitOfAllAndOfNobodyLater(t *testing.T) {
 		_, err := w.await(t.Context(), id, versionOf(1))
 		check(t, err)
 	})
+}
+
+func TestWhatNoServerHasSaidMeansThatTheStoreIsAway(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		away bool
+	}{
+		{errors.New("server selection error"), true},
+		{mongo.CommandError{Message: "connection pool for 127.0.0.1:1 was cleared because another operation failed"}, true},
+		{mongo.CommandError{Labels: []string{"NetworkError"}, Message: "EOF"}, true},
+		{mongo.CommandError{Code: 2, Name: "BadValue"}, false},
+		{mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 11000}}}, false},
+	} {
+		if got := away(fmt.Errorf("wrapped: %w", c.err)); got != c.away {
+			t.Errorf("%v: away is %t", c.err, got)
+		}
+	}
 }
 
 func TestAThousandWaitersOfTheStoreLeaveNothingBehind(t *testing.T) {
