@@ -58,7 +58,7 @@ func forward(c net.Conn, to string) {
 	}
 	go func() {
 		_, _ = io.Copy(d, c)
-		_ = d.Close()
+		_ = d.Close() // the other side is told by it, or gone
 	}()
 	_, _ = io.Copy(c, d)
 }

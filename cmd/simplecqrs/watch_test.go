@@ -142,7 +142,7 @@ func TestAStreamThatFallsSilentIsLostAndOneThatDoesNotComeBackIsGivenUp(t *testi
 					<-time.After(silence / 2)
 				}
 				<-r.Context().Done()
-				_ = writer.CloseWithError(r.Context().Err())
+				_ = writer.CloseWithError(r.Context().Err()) // gives nil, always
 			}()
 			return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
 		})
