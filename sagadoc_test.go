@@ -137,7 +137,7 @@ func shape(s saga.State) string {
 			most = 2
 		}
 		w.Attempts, w.Undos = min(w.Attempts-w.Before, most), min(w.Undos-w.UndosBefore, most)
-		w.Before, w.UndosBefore, w.Round = 0, 0, 0
+		w.Before, w.UndosBefore, w.Round = 0, 0, min(w.Round, 2)
 	}
 	s.Open.First, s.Open.Attempt = 0, min(s.Open.Attempt-s.Open.First, 2)
 	s.Definition = saga.Definition{}
@@ -165,7 +165,12 @@ func inputsFor(s saga.State) (all []named) {
 	}
 	add := func(name string, in saga.Input) { all = append(all, named{name, in}) }
 	timer := saga.TimerID(id, s.Arming)
-	add("ORDER_REQUESTED", saga.OrderRequested{Heard: heard("", order.EventID(id, "ORDER_REQUESTED", 1)), Definition: plan()})
+	if s.StartAt.IsZero() {
+		add("ORDER_REQUESTED", saga.OrderRequested{Heard: heard("", order.EventID(id, "ORDER_REQUESTED", 1)), Definition: plan()})
+	}
+	if s.Status != "" {
+		add("ORDER_REQUESTED, by another client", saga.OrderRequested{Heard: heard("", "another"), Definition: plan()})
+	}
 	add("ORDER_SCHEDULED", saga.OrderScheduled{Heard: heard("", order.EventID(id, "ORDER_SCHEDULED", 1)), Definition: plan(), StartAt: start})
 	for _, c := range order.Commands() {
 		h := heard(c.Type(), fmt.Sprintf("%s-%d", c, s.Revision))
@@ -223,7 +228,7 @@ func inputsFor(s saga.State) (all []named) {
 // cancelled before it began, when that is heard.
 func dueAttempt(s saga.State) (asked saga.AttemptRequested, ok bool) {
 	switch {
-	case s.Status != "" && len(s.Work) == 0:
+	case s.Status == order.StatusScheduled, s.Status != "" && len(s.Work) == 0:
 		return saga.AttemptRequested{Step: s.Definition.Steps[0].Name, Attempt: 1}, true
 	case s.Open.Waiting:
 		return saga.AttemptRequested{Step: s.Open.Step, Undo: s.Open.Undo, Attempt: s.Open.Attempt + 1}, true

@@ -49,6 +49,7 @@ type work struct {
 	Before      int                `json:"before,omitempty"`
 	Undos       int                `json:"undos,omitempty"`
 	UndosBefore int                `json:"undosBefore,omitempty"`
+	Contested   bool               `json:"contested,omitempty"`
 }
 
 type open struct {

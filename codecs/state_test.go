@@ -71,7 +71,7 @@ func full() saga.State {
 		Inputs: map[order.Step]order.JSON{order.Mail: order.JSON(`{"to":"<"}`)},
 		Began:  "a request by another name",
 		Work: []saga.Work{
-			{Effect: saga.Undone, Attempts: 5, Round: 2, Before: 3, Undos: 4, UndosBefore: 1}, {Effect: saga.MayHave, Attempts: 1, Round: 1},
+			{Effect: saga.Undone, Attempts: 5, Round: 2, Before: 3, Undos: 4, UndosBefore: 1, Contested: true}, {Effect: saga.MayHave, Attempts: 1, Round: 1},
 		},
 		Open: saga.Open{
 			Step: order.Mail, Undo: true, First: 1, Attempt: 2, Request: "r", Cause: "c", Waiting: true,

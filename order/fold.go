@@ -145,7 +145,7 @@ func (r Row) Began() (Entry, bool) {
 }
 
 // isRival reports whether an event is a client's that came when another had begun the
-// order. Nothing comes of it.
+// order. No step of the order comes of it.
 func (r Row) isRival(id string, t Type, cause string) bool {
 	began, _ := r.Began()
 	return cause == "" && t.Begins() && id != began.ID
@@ -193,12 +193,13 @@ func (r Row) completes(step Step, phase Phase) bool {
 	if step == "" || step != r.Meta.Final || phase != Completed && phase != Requested || r.Meta.Status.Ended() {
 		return false
 	}
-	var request Entry // the first: any further one is a rival's, of which nothing comes
+	var request Entry
+	first, last := TypeOf(Detail, Requested), TypeOf(step, Requested)
 	for _, e := range r.Meta.History {
-		if e.Type.Unsettles() {
+		switch {
+		case e.Type.Unsettles(), e.Type == first && r.isRival(e.ID, e.Type, e.Causation):
 			return false
-		}
-		if request.ID == "" && e.Type == TypeOf(step, Requested) && !r.isRival(e.ID, e.Type, e.Causation) {
+		case e.Type == last && request.ID == "":
 			request = e
 		}
 	}

@@ -399,7 +399,9 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 		{"one that answers another does not", then(paid, as("x", "another", completed(order.Mail, 6))), "running"},
 		{"one that names none does, if it is of the attempt", then(paid, as("x", "", completed(order.Mail, 6))), "completed"},
 		{"and else does not", then(paid, func() order.Event { e := completed(order.Mail, 6); e.Attempt = 2; return e }()), "running"},
-		{"an order of one step ends with the answer to its request", []order.Event{onlyStep, rival, as("x", onlyStep.ID, completed(order.Detail, 3))}, "completed"},
+		{"an order of one step ends with the answer to its request", []order.Event{onlyStep, as("x", onlyStep.ID, completed(order.Detail, 3))}, "completed"},
+		{"if another client requests it, too, the saga says the end", []order.Event{onlyStep, rival, as("x", onlyStep.ID, completed(order.Detail, 3))}, "running"},
+		{"and after it another client's request unsettles nothing", []order.Event{onlyStep, as("x", onlyStep.ID, completed(order.Detail, 2)), rival}, "completed"},
 		{"and not with that to a rival's", []order.Event{onlyStep, rival, as("x", "rival", completed(order.Detail, 3))}, "running"},
 		{"if a stranger's word was taken for the end, the saga's still counts", then([]order.Event{completed(order.Mail, 1)}, append(paid, said("ORDER_CANCELLED", order.StatusCancelled, 8))...), "cancelled"},
 	} {

@@ -82,11 +82,10 @@ func (s State) timer() timer {
 	return timer{set, o.Step, o.Undo, o.Attempt, o.Waiting, o.Due, s.Deadline, s.StartAt, s.Paused}
 }
 
-// requested accepts the order. Another request for an order that is there
-// already, be it a copy or a rival, moves nothing.
+// requested accepts the order. A copy of the request moves nothing.
 func (s State) requested(in OrderRequested) State {
 	if s.Status != "" {
-		return s
+		return s.contested(in)
 	}
 	s = s.moved()
 	s.OrderID, s.Definition, s.Inputs = in.OrderID, in.Definition, in.Inputs
@@ -94,6 +93,47 @@ func (s State) requested(in OrderRequested) State {
 		s.Began = in.ID
 	}
 	return s.start(in.At, in.ID, "")
+}
+
+// contested takes another client's request for an order that is there already. The worker
+// hears it, too, and to the participant it is the same piece of work: no answer to it is
+// used, but what it may have done is the order's to undo. As a participant may not say
+// which of them it answers, the order's end is from here on the saga's to tell.
+func (s State) contested(in OrderRequested) State {
+	if s.Status == order.StatusCompleted || s.StartAt.IsZero() && (in.ID == s.Began || s.Began == "" && in.ID == s.firstRequest()) {
+		return s
+	}
+	if !s.Unsettled {
+		s = s.moved()
+		s.Unsettled = true
+	}
+	w := s.first()
+	if w.Contested || w.Round > 1 || w.Effect == Undone {
+		return s
+	}
+	s = s.moved()
+	idle := w.Effect == NoEffect
+	w.Contested = true
+	if idle {
+		w.Effect = MayHave
+	}
+	if len(s.Work) == 0 {
+		s.Work = make([]Work, 1)
+	}
+	s.Work[0] = w
+	if idle && s.Status.Ended() && s.Definition.Steps[0].Compensation.Possible {
+		s.Status = order.StatusCompensating
+		return s.undoNext(in.Heard)
+	}
+	return s
+}
+
+// first is the work of the first step.
+func (s State) first() Work {
+	if len(s.Work) == 0 {
+		return Work{Round: 1}
+	}
+	return s.Work[0]
 }
 
 // scheduled accepts the order for later.
@@ -117,7 +157,7 @@ func (s State) firstRequest() string {
 func (s State) start(at time.Time, request, cause string) State {
 	first := s.Definition.Steps[0]
 	s.Status = order.StatusRunning
-	s.Work = []Work{{Effect: MayHave, Attempts: 1, Round: 1}}
+	s.Work = []Work{{Effect: MayHave, Attempts: 1, Round: 1, Contested: s.first().Contested}}
 	s.Open = Open{Step: first.Name, First: 1, Attempt: 1, Request: request, Cause: cause, Due: at.Add(first.Timeout)}
 	if s.Definition.Deadline > 0 {
 		s.Deadline = at.Add(s.Definition.Deadline)
@@ -154,7 +194,11 @@ func (s State) completed(in StepCompleted) State {
 // requested. As it counts if it comes again later, the request may then not be in the
 // log, by which the fold would know the end; the saga will say it.
 func (s State) early(in StepCompleted, i int) State {
-	if in.Cause != "" || s.Unsettled || s.Status.Ended() || s.Status != "" && i < len(s.Work) {
+	requested := len(s.Work)
+	if s.Status == order.StatusScheduled {
+		requested = 0 // but perhaps by another client
+	}
+	if in.Cause != "" || s.Unsettled || s.Status.Ended() || s.Status != "" && i < requested {
 		return s
 	}
 	s = s.moved()
@@ -196,7 +240,7 @@ func (s State) attemptFailed(h Heard, f Failure) State {
 	if f.Retryable && made < step.Retry.Attempts {
 		return s.wait(h, step.Retry.after(made, s.Open.Request, f.RetryAfter))
 	}
-	if !f.Retryable && s.Work[i].Attempts == s.Work[i].Before+1 {
+	if !f.Retryable && s.Work[i].Attempts == s.Work[i].Before+1 && !s.Work[i].Contested {
 		s.Work[i].Effect = NoEffect // the only attempt of the round was declined
 	}
 	reason := fmt.Sprintf("%s: %s", step.Name, clip(f.Reason))
@@ -316,7 +360,7 @@ func (s State) expired(in OrderExpired) State {
 // order on: what the attempt does is then one more effect to be undone.
 func (s State) asked(in AttemptRequested) State {
 	i := s.Definition.index(in.Step)
-	if i == 0 && !in.Undo && len(s.Work) == 0 && s.Status != "" {
+	if i == 0 && !in.Undo && (len(s.Work) == 0 && s.Status != "" || s.Status == order.StatusScheduled) {
 		return s.begun(in)
 	}
 	if i < 0 || i >= len(s.Work) || s.Status == order.StatusCompleted || in.Attempt != s.made(i, in.Undo)+1 {
@@ -382,6 +426,7 @@ func (s State) begin(h Heard, i int, undo bool, wait time.Duration) State {
 func (s State) newRound(h Heard, i int) State {
 	w := &s.Work[i]
 	w.Effect, w.Round, w.Before, w.UndosBefore = NoEffect, w.Round+1, w.Attempts, w.Undos
+	w.Contested = false
 	return s.begin(h, i, false, 0)
 }
 

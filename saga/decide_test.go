@@ -275,9 +275,32 @@ func TestAnswersCountOnlyToARequestThatWasMade(t *testing.T) {
 			then: "running ORDER/1",
 		},
 		{
-			name: "not even while the order is undone",
-			when: trace{requestedAs(own, plan), requested, caused(declined(order.Detail), own), completed(order.Detail)},
+			name: "but as the participant may have done it, a refusal of our own says nothing of that",
+			when: trace{requestedAs(own, plan), requested, caused(declined(order.Detail), own)},
+			then: "compensating undo ORDER/1", owed: owed{"ORDER_COMPENSATION_REQUESTED/1 compensating: ORDER: no money"},
+		},
+		{
+			name: "nor does one from before",
+			when: trace{requested, declined(order.Detail), requestedAs("rival", plan)},
+			then: "compensating undo ORDER/1", owed: owed{"ORDER_COMPENSATION_REQUESTED/1 compensating: ORDER: no money"},
+		},
+		{
+			name: "once it is undone it stays so, however many ask",
+			when: trace{
+				requested, declined(order.Detail), requestedAs("rival", plan), undone(order.Detail, 1), requestedAs("rival", plan),
+				requestedAs("another", plan), caused(completed(order.Detail), "another"),
+			},
 			then: "failed",
+		},
+		{
+			name: "also of an order that was cancelled before it began",
+			when: trace{scheduled, ordered(order.Cancel), requested},
+			then: "compensating undo ORDER/1", owed: owed{"ORDER_COMPENSATION_REQUESTED/1 compensating: cancelled: changed my mind"},
+		},
+		{
+			name: "or is cancelled after that",
+			when: trace{scheduled, requested, ordered(order.Cancel)},
+			then: "compensating undo ORDER/1", owed: owed{"ORDER_COMPENSATION_REQUESTED/1 compensating: cancelled: changed my mind"},
 		},
 	}.hold(t)
 }
@@ -1308,7 +1331,8 @@ func TestWhatMovesNothing(t *testing.T) {
 		"a completion that comes when the step is done": {mailing, as("another completion", completed(order.Payment))},
 		"any completion of a completed order":           {mailed, completed(order.Payment)},
 		"a refusal of a completed order":                {mailed, declined(order.Mail)},
-		"a rival request":                               {paying, requestedAs("rival", shipping)},
+		"a further rival request":                       {then(paying, trace{requestedAs("rival", shipping)}), requestedAs("another", shipping)},
+		"a rival of an order that is completed":         {then(mailing, trace{completed(order.Mail)}), requestedAs("rival", shipping)},
 		"a stale timer":                                 {paying, stale},
 	} {
 		w := told(c.when...)

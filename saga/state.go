@@ -59,6 +59,9 @@ type Work struct {
 	Before      int // attempts in earlier rounds
 	Undos       int // requests of its compensation
 	UndosBefore int // of earlier rounds
+	// Contested says that another client has requested it in the first round, so that no
+	// answer to our own request tells that there is no effect.
+	Contested bool
 }
 
 // Open is what an order waits for: the answer to an attempt, or the time of the next.

@@ -331,7 +331,7 @@ func (a *audit) clocks() {
 		switch {
 		case !ok:
 		case phase == order.Requested || phase == order.CompensationRequested:
-			if f.source == "saga" && step == order.Detail && f.Attempt == 1 && f.Time.Add(a.w.jumped).Before(startAt) {
+			if f.source == "saga" && f.Type == order.TypeOf(order.Detail, order.Requested) && f.Attempt == 1 && f.Time.Add(a.w.jumped).Before(startAt) {
 				a.complain("begins at %v, before %v", a.w.since(f.Time), a.w.since(startAt))
 			}
 			if deadlines[f.Type] == nil {

@@ -152,6 +152,10 @@ var bugs = []bug{
 		_, ok := in.(saga.StepCompleted)
 		return ok && s.Status.Ended()
 	})},
+	{"what another client has asked for is nobody's to undo", lost(func(s saga.State, in saga.Input) bool {
+		_, ok := in.(saga.OrderRequested)
+		return ok && s.Status != ""
+	})},
 	{"cancelling a paused order is lost", lost(func(s saga.State, in saga.Input) bool {
 		return s.Paused && commanded(in, order.Cancel)
 	})},

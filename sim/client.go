@@ -13,6 +13,9 @@ func (w *world) clientOptions() {
 	for i, c := range w.orders {
 		w.option(!c.placed, 3, (*world).place, i)
 	}
+	for i := range w.rivals {
+		w.option(true, 1, (*world).contest, i)
+	}
 }
 
 // place sends an order.
@@ -25,7 +28,11 @@ func (w *world) place(i int) {
 		startAt = now.Add(time.Duration(w.r.IntN(20_000)) * time.Millisecond)
 	}
 	c.begins = saga.Begin(w.plan, c.id, nil, startAt, now, "edge")
-	rival := c.begins
+	rivalStartAt := startAt
+	if w.strikes(Appointments, 2) {
+		rivalStartAt = time.Time{}
+	}
+	rival := saga.Begin(w.plan, c.id, nil, rivalStartAt, now, "edge")
 	if w.r.IntN(4) == 0 {
 		c.begins.ID += "/a"
 	}
@@ -36,10 +43,20 @@ func (w *world) place(i int) {
 	}
 	if w.strikes(Rivals, 6) {
 		rival.ID += "/b"
-		c.rival = true
 		w.again++ // one answer's id is the other's
-		w.append(record{Event: rival, source: "client"})
+		if w.r.IntN(2) == 0 {
+			w.rivals = append(w.rivals, rival)
+		} else {
+			w.append(record{Event: rival, source: "client"})
+		}
 	}
+}
+
+// contest sends another client's order under an id that is taken, at any moment.
+func (w *world) contest(i int) {
+	rival := w.rivals[i]
+	w.rivals = slices.Delete(w.rivals, i, i+1)
+	w.append(record{Event: rival, source: "client"})
 }
 
 // command sends what an operator asks for, at any moment.

@@ -98,6 +98,7 @@ type world struct {
 	journal  []handled
 	commands int
 	sent     []order.Event // commands
+	rivals   []order.Event // yet to be sent
 	leave    bool          // what is stuck
 	helped   map[string]int
 	again    int // records that were given to a role again, or written twice by others
@@ -124,7 +125,6 @@ type client struct {
 	id     string
 	begins order.Event
 	placed bool
-	rival  bool
 	plans  []saga.Definition // in force whenever the saga accepted the order
 }
 
