@@ -21,7 +21,7 @@ const ourModule = "simplecqrs"
 
 var (
 	core  = []string{"order", "saga", "codecs"}
-	parts = slices.Concat(core, []string{"processors", "views", "edge", "stream", "telemetry", "loopback"})
+	parts = slices.Concat(core, []string{"processors", "views", "edge", "deadline", "stream", "telemetry", "loopback"})
 	whole = slices.Concat(parts, []string{"access", "node", "bench", "sim"})
 )
 
@@ -36,13 +36,14 @@ var mayImport = map[string][]string{
 	"views":             slices.Concat(core, []string{"stream", "telemetry"}),
 	"edge":              slices.Concat(core, []string{"telemetry", "web", "loopback"}),
 	"web":               {},
-	"stream":            {"telemetry"},
+	"deadline":          {},
+	"stream":            {"deadline", "telemetry"},
 	"telemetry":         {},
 	"loopback":          {},
 	"access":            {"order", "loopback"}, // of order the errors
 	"access/issuertest": {},
 	"embedded":          {},
-	"sim":               {"order", "saga"},
+	"sim":               {"order", "saga", "deadline"},
 	"node":              parts,
 	"bench":             slices.Concat(parts, []string{"node"}),
 	"cmd/simplecqrs":    whole,
@@ -63,10 +64,10 @@ var mayBeImportedBy = []struct {
 }
 
 // pure are the folders that decide: same input, same outcome.
-var pure = []string{"order", "saga"}
+var pure = []string{"order", "saga", "deadline"}
 
 // pureMayImport is all that those may import but what is ours.
-var pureMayImport = []string{"cmp", "errors", "fmt", "hash/fnv", "maps", "slices", "strconv", "strings", "time"}
+var pureMayImport = []string{"cmp", "container/heap", "errors", "fmt", "hash/fnv", "maps", "slices", "strconv", "strings", "time"}
 
 // impureTime is what package time has that depends on the clock or the machine.
 var impureTime = []string{

@@ -13,6 +13,9 @@
 // codecs turn bytes to values and back: events, rows, states, and the headers
 // that travel with them. No bytes make a codec fail.
 //
+// deadline keeps the open deadlines of keys in their order: a heap, as pure as order, which
+// stream asks what has come and sim what would.
+//
 // stream is goka made safe: commits, rebalances, outages, topics, local tables.
 // It alone knows the brokers' clients, and nothing of orders.
 //
@@ -43,7 +46,7 @@
 //
 // bench measures the whole, side by side with what it is to be compared with.
 //
-// sim runs the decision and the fold through seeded worlds in which all goes wrong
+// sim runs the decision, the fold and the deadlines through seeded worlds in which all goes wrong
 // that may, and has an auditor say what does not hold.
 //
 // cmd/simplecqrs is the program: flags, signals, and one role or all. cmd/dev is

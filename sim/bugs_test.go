@@ -173,6 +173,15 @@ var bugs = []bug{
 			}
 			return next, owed
 		})},
+	{"a deadline that is moved comes when it came before", func(c *Code) {
+		arm := c.Arm
+		c.Arm = func(timers *deadlines, orderID string, due, arming int64) {
+			if was, open := timers.Of(orderID); open {
+				due = was.Due
+			}
+			arm(timers, orderID, due, arming)
+		}
+	}},
 	{"the saga commits before what it wrote is safe", func(c *Code) { c.Early = true }},
 	{"a participant does what it has undone", func(c *Code) { c.Refuses = false }},
 	{"the fold adds an event for each of its copies", func(c *Code) {
@@ -224,7 +233,7 @@ func oldestFirst(s saga.State, _ saga.Input, next saga.State, owed []saga.Effect
 }
 
 // enough is how many seeds may pass before one catches a planted bug.
-const enough = 20_000
+const enough = 50_000
 
 // catch gives the first seed that catches a bug, and what the auditor says.
 func (b bug) catch(t *testing.T) (seed uint64, found string) {

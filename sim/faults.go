@@ -14,7 +14,7 @@ const (
 	Ghosts                           // an owner that was frozen writes on after the next one
 	Copies                           // a client's record stands twice in the log
 	Rivals                           // two requests under one order's id
-	Ticks                            // timers fire twice, or long after they were disarmed
+	Ticks                            // timers fire twice, late, or long after they were disarmed
 	Jumps                            // clocks are set
 	Delays                           // requests come to a participant after it was given up
 	Losses                           // an effect's answer is lost

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"slices"
+	"time"
 
+	"simplecqrs/deadline"
 	"simplecqrs/order"
 	"simplecqrs/saga"
 )
@@ -48,13 +50,15 @@ type orchestrator struct {
 	emits   []emit
 	writes  []write
 	turn    int
-	backlog [2]int           // nothing fires before this is read
-	fired   map[string]int64 // the last arming that was
+	backlog [2]int // nothing fires before this is read
+	timers  deadlines
 }
+
+type deadlines = deadline.Queue[struct{}]
 
 func newOrchestrator() orchestrator {
 	return orchestrator{
-		disks: [2]map[string]saga.State{{}, {}}, topic: map[string]saga.State{}, fired: map[string]int64{},
+		disks: [2]map[string]saga.State{{}, {}}, topic: map[string]saga.State{},
 	}
 }
 
@@ -79,10 +83,8 @@ func (w *world) sagaOptions() {
 	if s.read[inLog] < s.backlog[inLog] || s.read[inTimers] < s.backlog[inTimers] {
 		return
 	}
-	for i, c := range w.orders {
-		due, arming, open := s.disk()[c.id].Timer()
-		w.option(open && s.fired[c.id] != arming && !w.clock(sagaClock).Before(due), 4, (*world).tick, i)
-	}
+	due, found := s.timers.Next()
+	w.option(found && due < w.clock(sagaClock).UnixMicro(), 3, (*world).tick, 0)
 }
 
 // turns reports which of what is to be written may go first: the state that an emit
@@ -144,6 +146,7 @@ func (w *world) decide(in saga.Input, orderID, id string, from place) {
 		return
 	}
 	s.disk()[orderID] = state
+	w.arm(orderID)
 	s.turn++
 	s.writes = append(s.writes, write{state, from, s.turn})
 	for _, effect := range owed {
@@ -181,15 +184,30 @@ func (w *world) commitSaga(int) {
 	}
 }
 
-// tick sends the timer of an order.
-func (w *world) tick(i int) {
+// arm keeps the timer of an order by what was just stored of it.
+func (w *world) arm(id string) {
 	s := &w.saga
-	id := w.orders[i].id
-	_, arming, _ := s.disk()[id].Timer()
-	s.fired[id] = arming
-	w.timers = append(w.timers, timerRecord{id, arming})
-	if w.trace != nil {
-		w.tell("timer %d of %s fires", arming, id)
+	if due, arming, open := s.disk()[id].Timer(); open {
+		w.code.Arm(&s.timers, id, due.UnixMicro(), arming)
+	} else {
+		s.timers.Disarm(id)
+	}
+}
+
+// tick sends what is due, or some of it. The brokers may refuse one, which is then sent
+// again a while later.
+func (w *world) tick(int) {
+	s := &w.saga
+	now := w.clock(sagaClock)
+	for _, one := range s.timers.Take(now.UnixMicro(), make([]deadline.Armed[struct{}], 0, 1+w.r.IntN(3))) {
+		if w.strikes(Ticks, 4) {
+			s.timers.PutBack(one, now.Add(time.Second).UnixMicro())
+			continue
+		}
+		w.timers = append(w.timers, timerRecord{one.Key, one.Arming})
+		if w.trace != nil {
+			w.tell("timer %d of %s fires", one.Arming, one.Key)
+		}
 	}
 }
 
@@ -232,11 +250,14 @@ func (w *world) restartSaga(elsewhere bool) {
 	}
 	s.read = s.committed
 	s.backlog = [2]int{len(w.log), len(w.timers)}
-	clear(s.fired)
 	for id, state := range s.topic {
 		if state.Revision >= s.disk()[id].Revision {
 			s.disk()[id] = state
 		}
+	}
+	s.timers = deadlines{}
+	for _, c := range w.orders {
+		w.arm(c.id)
 	}
 	for id, state := range before {
 		s.forgot = s.forgot || state.Revision > s.disk()[id].Revision

@@ -15,6 +15,7 @@ import (
 type Code struct {
 	Decide func(saga.State, saga.Input) (saga.State, []saga.Effect)
 	Fold   func(order.Row, order.Event) order.Row
+	Arm    func(timers *deadlines, orderID string, due, arming int64)
 	// Key is by what a participant knows a piece of work.
 	Key func(request order.Event) string
 	// Refuses reports whether a participant refuses work that was undone already.
@@ -27,6 +28,9 @@ type Code struct {
 func Real() Code {
 	return Code{
 		Decide: saga.Decide, Fold: order.Fold, Refuses: true,
+		Arm: func(timers *deadlines, orderID string, due, arming int64) {
+			timers.Arm(orderID, due, arming, struct{}{})
+		},
 		Key: func(e order.Event) string {
 			step, _, _ := e.Type.Split()
 			return fmt.Sprintf("%s/%s/%d", e.OrderID, step, e.Round)
@@ -334,10 +338,8 @@ func (w *world) leap() bool {
 			least = d
 		}
 	}
-	for _, c := range w.orders {
-		if due, _, open := w.saga.disk()[c.id].Timer(); open {
-			soon(due, sagaClock)
-		}
+	if due, found := w.saga.timers.Next(); found {
+		soon(time.UnixMicro(due+1), sagaClock) // within its microsecond it is not sent
 	}
 	for _, k := range w.workers {
 		for _, c := range k.calls {

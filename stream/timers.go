@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/trace"
 
+	"simplecqrs/deadline"
 	"simplecqrs/telemetry"
 )
 
@@ -209,10 +210,13 @@ type timed struct {
 
 	mu        sync.Mutex
 	closed    bool
-	deadlines deadlines
+	deadlines deadline.Queue[*trace.SpanContext]
 	newer     map[string]bool // keys that were changed since the walk began; nil without one
 	storing   storing
 }
+
+// armed is a deadline with the trace that it is part of; nil for none.
+type armed = deadline.Armed[*trace.SpanContext]
 
 // storing is what trace the next value of a key is part of, see [timers.within].
 type storing struct {
@@ -242,9 +246,9 @@ func (t *timed) Set(key string, value []byte) error {
 		within = t.storing.trace
 	}
 	t.storing = storing{}
-	was := t.deadlines.byKey[key]
+	was, known := t.deadlines.Of(key)
 	// Before the value, lest a crash between leaves it out.
-	if was == nil || was.arming != arming && (was.trace != nil || within != nil) {
+	if !known || was.Arming != arming && (was.With != nil || within != nil) {
 		if err := t.table.noteOpen(key, traceparentOf(within)); err != nil {
 			return err
 		}
@@ -274,12 +278,10 @@ func (t *timed) overtake(key string) {
 // shut disarms a key, once its value is stored. What only the index knows is the
 // walk's to drop, unless that has to pass over the key.
 func (t *timed) shut(key string, err error) error {
-	known := t.deadlines.has(key)
-	if err != nil || !known && t.newer == nil {
+	if _, known := t.deadlines.Of(key); err != nil || !known && t.newer == nil {
 		return err
 	}
-	if known {
-		t.deadlines.disarm(key)
+	if t.deadlines.Disarm(key) {
 		t.timers.open.Dec()
 	}
 	return t.table.noteShut(key)
@@ -289,10 +291,10 @@ func (t *timed) arm(key string, due time.Time, arming int64, within *trace.SpanC
 	if t.closed { // a late write: whoever has the partition next finds it in the index
 		return
 	}
-	if !t.deadlines.has(key) {
+	if _, known := t.deadlines.Of(key); !known {
 		t.timers.open.Inc()
 	}
-	if t.deadlines.arm(key, due.UnixMicro(), arming, within) {
+	if t.deadlines.Arm(key, due.UnixMicro(), arming, within) {
 		select {
 		case t.earlier <- struct{}{}:
 		default:
@@ -318,8 +320,8 @@ func (t *timed) MarkRecovered() error {
 func (t *timed) Close() error {
 	t.cancel()
 	t.mu.Lock()
-	t.timers.open.Sub(float64(len(t.deadlines.byKey)))
-	t.closed, t.deadlines = true, deadlines{}
+	t.timers.open.Sub(float64(t.deadlines.Len()))
+	t.closed, t.deadlines = true, deadline.Queue[*trace.SpanContext]{}
 	t.mu.Unlock()
 	t.task.Wait()
 	return t.Storage.Close()
@@ -450,7 +452,7 @@ func (t *timed) rearm(key string, value []byte, within *trace.SpanContext) error
 // fire sends each deadline when it has come. What had come at the first look at the
 // clock, or after a standstill, waits for what lay in the inputs by then.
 func (t *timed) fire(log *slog.Logger) {
-	batch := make([]deadline, 0, timersAtOnce)
+	batch := make([]armed, 0, timersAtOnce)
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for looked := int64(0); t.ctx.Err() == nil; {
@@ -475,11 +477,11 @@ func (t *timed) fire(log *slog.Logger) {
 }
 
 // due takes what has come; if nothing has, it says for how long to sleep.
-func (t *timed) due(into []deadline, now int64) ([]deadline, time.Duration) {
+func (t *timed) due(into []armed, now int64) ([]armed, time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	into = t.deadlines.take(now, into)
-	next, found := t.deadlines.next()
+	into = t.deadlines.Take(now, into)
+	next, found := t.deadlines.Next()
 	if !found || next-now > clockCheck.Microseconds() {
 		return into, clockCheck
 	}
@@ -487,15 +489,15 @@ func (t *timed) due(into []deadline, now int64) ([]deadline, time.Duration) {
 }
 
 // sendAll returns once all are acknowledged or refused.
-func (t *timed) sendAll(batch []deadline, log *slog.Logger) {
+func (t *timed) sendAll(batch []armed, log *slog.Logger) {
 	results := make(chan struct{}, len(batch))
 	for _, d := range batch {
-		t.timers.send(t.timers.topic, d.key, t.timers.Record(d.key, d.arming), headersOf(d.trace)).Then(func(err error) {
+		t.timers.send(t.timers.topic, d.Key, t.timers.Record(d.Key, d.Arming), headersOf(d.With)).Then(func(err error) {
 			if err != nil {
-				log.Warn("a timer could not be sent", slog.String("key", d.key), slog.Any("error", err))
+				log.Warn("a timer could not be sent", slog.String("key", d.Key), slog.Any("error", err))
 				t.again(d)
 			} else {
-				t.timers.lateness.Observe(t.timers.now().Sub(time.UnixMicro(d.due)).Seconds())
+				t.timers.lateness.Observe(t.timers.now().Sub(time.UnixMicro(d.Due)).Seconds())
 			}
 			results <- struct{}{}
 		})
@@ -509,10 +511,10 @@ func (t *timed) sendAll(batch []deadline, log *slog.Logger) {
 	}
 }
 
-func (t *timed) again(d deadline) {
+func (t *timed) again(d armed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.deadlines.again(d, t.timers.now().Add(timerRetry).UnixMicro())
+	t.deadlines.PutBack(d, t.timers.now().Add(timerRetry).UnixMicro())
 }
 
 // blank reports whether there is nothing in a part of a partition that is ever

@@ -23,7 +23,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
+
+	"simplecqrs/deadline"
 )
 
 // alarm is the value of the tests' tables: "<arming> <due in Unix microseconds>", after
@@ -394,7 +397,7 @@ func TestADeadlineThatIsStoredLateIsTheNextOwners(t *testing.T) {
 	before := openShelf(t, tables, never)
 	check(t, before.Close())
 	check(t, before.Set("late", []byte(alarm(1, time.Now()))))
-	if n := len(before.deadlines.byKey); n > 0 {
+	if n := before.deadlines.Len(); n > 0 {
 		t.Errorf("%d deadlines are armed of a partition that is given up", n)
 	}
 	after := openShelf(t, tables, never)
@@ -455,7 +458,7 @@ func TestWhatAHandlerStoresOvertakesTheIndex(t *testing.T) {
 				return alarms.Of(value)
 			}
 			check(t, s.walk())
-			if d := s.deadlines.byKey["k"]; (d != nil) != (c.arming > 0) || d != nil && d.arming != c.arming {
+			if d, open := s.deadlines.Of("k"); open != (c.arming > 0) || d.Arming != c.arming {
 				t.Errorf("it has %+v, want arming number %d", d, c.arming)
 			}
 			if diff := cmp.Diff(c.want, indexed(t, s.table)); diff != "" {
@@ -479,7 +482,7 @@ func TestTheIndexIsWrittenBeforeTheValue(t *testing.T) {
 	if diff := cmp.Diff([]string{"k"}, indexed(t, s.table)); diff != "" {
 		t.Errorf("indexed (-want +got):\n%s", diff)
 	}
-	if n := len(s.deadlines.byKey); n > 0 {
+	if n := s.deadlines.Len(); n > 0 {
 		t.Errorf("%d deadlines are armed by what was not stored", n)
 	}
 	check(t, s.Close())
@@ -652,12 +655,14 @@ func TestTheIndexOfOpenDeadlinesHoldsThemAll(t *testing.T) {
 		w.await("the index to be read", func() bool {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return len(s.deadlines.byKey) == len(want)
+			return s.deadlines.Len() == len(want)
 		})
 		s.mu.Lock()
 		got := map[string]int64{}
-		for key, d := range s.deadlines.byKey {
-			got[key] = d.arming
+		for key := range want {
+			if d, open := s.deadlines.Of(key); open {
+				got[key] = d.Arming
+			}
 		}
 		s.mu.Unlock()
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -700,76 +705,6 @@ func TestTheIndexIsWipedWithItsTable(t *testing.T) {
 	check(t, tables.close())
 }
 
-// The model is a map that is looked through at each step.
-func TestDeadlinesAreWhatANaiveMapSays(t *testing.T) {
-	oursOnly(t)
-	type entry struct {
-		due, arming int64
-		sent        bool
-	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
-	model := map[string]*entry{}
-	earliest := func() (due int64, found bool) {
-		for _, e := range model {
-			if !e.sent && (!found || e.due < due) {
-				due, found = e.due, true
-			}
-		}
-		return due, found
-	}
-	var d deadlines
-	var now int64
-	for step := range 200_000 {
-		key := fmt.Sprint("k", r.IntN(50))
-		switch r.IntN(10) {
-		case 0, 1, 2, 3:
-			due, arming := now+int64(r.IntN(100)-20), int64(r.IntN(5))
-			was, _ := earliest()
-			had := len(d.queue) > 0
-			old := model[key]
-			if old == nil || old.arming != arming {
-				model[key] = &entry{due: due, arming: arming}
-			}
-			first := d.arm(key, due, arming, nil)
-			if sooner := old == nil || old.arming != arming; sooner && (!had || due < was) && !first {
-				t.Fatalf("step %d: %s is the next at %d, before %d, and arm does not say so", step, key, due, was)
-			}
-		case 4, 5:
-			delete(model, key)
-			d.disarm(key)
-		case 6: // one that failed, if it is open at all
-			failed := deadline{key: key, arming: int64(r.IntN(5))}
-			if e := model[key]; e != nil && e.arming == failed.arming {
-				e.due, e.sent = now+10, false
-			}
-			d.again(failed, now+10)
-		default:
-			now += int64(r.IntN(20))
-			most := 1 + r.IntN(5)
-			last := int64(-1 << 62)
-			got := d.take(now, make([]deadline, 0, most))
-			for _, one := range got {
-				e := model[one.key]
-				if e == nil || e.sent || e.due != one.due || e.arming != one.arming || e.due >= now || one.due < last {
-					t.Fatalf("step %d: at %d it gives %+v, and the model has %+v", step, now, one, e)
-				}
-				e.sent, last = true, one.due
-			}
-			if due, found := earliest(); len(got) < most && found && due < now {
-				t.Fatalf("step %d: at %d it leaves out what was due at %d", step, now, due)
-			} else if found && due < last {
-				t.Fatalf("step %d: it gives what is due at %d before what is at %d", step, last, due)
-			}
-		}
-		due, found := d.next()
-		if want, has := earliest(); found != has || due != want || len(d.byKey) != len(model) || d.has(key) != (model[key] != nil) {
-			t.Fatalf("step %d: the next is at %d (%v), want %d (%v)", step, due, found, want, has)
-		}
-	}
-}
-
 // BenchmarkOpenTimers measures what n open timers cost: in memory, at each change of
 // a deadline, with and without the writes to the table and its index, and to find them
 // again after a restart. What it costs to change one does not depend on n.
@@ -808,9 +743,9 @@ func heapInUse() float64 {
 func benchmarkHeap(b *testing.B, n int) {
 	r := rand.New(rand.NewPCG(1, 2))
 	before := heapInUse()
-	var d deadlines
+	var d deadline.Queue[*trace.SpanContext]
 	for i := range n {
-		d.arm(orderID(i), int64(r.IntN(3600_000_000)), 1, nil)
+		d.Arm(orderID(i), int64(r.IntN(3600_000_000)), 1, nil)
 	}
 	b.ReportMetric((heapInUse()-before)/float64(n), "bytes/timer")
 	fresh := make([]string, changes)
@@ -819,16 +754,16 @@ func benchmarkHeap(b *testing.B, n int) {
 	}
 	began := time.Now()
 	for _, key := range fresh {
-		d.arm(key, int64(r.IntN(3600_000_000)), 1, nil)
+		d.Arm(key, int64(r.IntN(3600_000_000)), 1, nil)
 	}
 	b.ReportMetric(perOp(began, changes), "µs/arm")
 	began = time.Now()
 	for _, key := range fresh {
-		d.disarm(key)
+		d.Disarm(key)
 	}
 	b.ReportMetric(perOp(began, changes), "µs/disarm")
 	began = time.Now()
-	if got := len(d.take(1<<62, make([]deadline, 0, changes))); got != changes {
+	if got := len(d.Take(1<<62, make([]armed, 0, changes))); got != changes {
 		b.Fatalf("took %d", got)
 	}
 	b.ReportMetric(perOp(began, changes), "µs/fire")
@@ -860,7 +795,7 @@ func benchmarkTable(b *testing.B, n int) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(perOp(began, n), "µs/found-again")
-	if got := len(s.deadlines.byKey); got != n {
+	if got := s.deadlines.Len(); got != n {
 		b.Fatalf("found %d", got)
 	}
 	began = time.Now()
