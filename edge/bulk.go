@@ -53,26 +53,36 @@ func (e *edge) bulk(w http.ResponseWriter, r *http.Request) error {
 	if asked.wait > 0 {
 		e.awaitAll(w, r, asked.wait, results)
 	}
-	answer, err := json.Marshal(struct {
+	return sendResults(w, results, next)
+}
+
+// sendResults answers with what came of each, and the filter's member after for those that are
+// left; empty for none.
+func sendResults(w http.ResponseWriter, results []result, next string) error {
+	return sendJSON(w, http.StatusOK, struct {
 		Results []result `json:"results"`
 		More    bool     `json:"more"`
-		Next    string   `json:"next,omitempty"` // the filter's member after, for those that are left
+		Next    string   `json:"next,omitempty"`
 	}{results, next != "", next})
-	if err != nil {
-		return err
+}
+
+// meansIDs reports whether a body means what it means by ids; if not, it is by a filter.
+func meansIDs(all members) (bool, error) {
+	_, ids := all["ids"]
+	_, filter := all["filter"]
+	if ids == filter {
+		return false, fail(http.StatusBadRequest, "the body has to have one of the members \"ids\" and \"filter\"")
 	}
-	send(w, http.StatusOK, "application/json", answer)
-	return nil
+	return ids, nil
 }
 
 // meant finds which orders a body means, with their rows if it means them by a filter.
 func (e *edge) meant(ctx context.Context, all members) (ids []string, rows []order.Row, next string, err error) {
-	_, listed := all["ids"]
-	_, filtered := all["filter"]
-	switch {
-	case listed == filtered:
-		return nil, nil, "", fail(http.StatusBadRequest, "the body has to have one of the members \"ids\" and \"filter\"")
-	case listed:
+	byIDs, err := meansIDs(all)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if byIDs {
 		ids, err = idsIn(all["ids"])
 		return ids, nil, "", err
 	}

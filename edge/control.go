@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -81,18 +80,13 @@ func (e *edge) control(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
-	answer, err := json.Marshal(struct {
+	w.Header().Set("Location", location)
+	return sendJSON(w, http.StatusAccepted, struct {
 		ID      string `json:"id"`
 		Command string `json:"command"`
 		Query   string `json:"_query"`
 		History string `json:"_history"`
 	}{id, given, e.base(r) + location, e.base(r) + location + "/history"})
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", location)
-	send(w, http.StatusAccepted, "application/json", answer)
-	return nil
 }
 
 // command is what a client asks of an order, or of several.

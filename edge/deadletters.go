@@ -98,12 +98,7 @@ func (e *edge) letters(w http.ResponseWriter, r *http.Request) error {
 	for i, l := range all {
 		page.Letters[i] = deadletterOf(l)
 	}
-	body, err := json.Marshal(page)
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return sendJSON(w, http.StatusOK, page)
 }
 
 // letter shows all there is of a letter: GET /deadletters/{id}.
@@ -134,12 +129,7 @@ func (e *edge) letter(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		answer.Bytes = l.Value
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return sendJSON(w, http.StatusOK, answer)
 }
 
 func (e *edge) readLetters(ctx context.Context, ids ...string) (found map[string]codecs.Letter, err error) {
@@ -220,12 +210,7 @@ func (e *edge) redrive(w http.ResponseWriter, r *http.Request) error {
 			status, answer.Resolved = http.StatusOK, l.Resolved
 		}
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	send(w, status, "application/json", body)
-	return nil
+	return sendJSON(w, status, answer)
 }
 
 // failedAgain says why a letter is still open after its role has seen to it.
@@ -348,16 +333,7 @@ func (e *edge) redriveMany(w http.ResponseWriter, r *http.Request) error {
 		}
 		results = append(results, e.resolveAll(ctx, r, c, ids)...)
 	}
-	answer, err := json.Marshal(struct {
-		Results []result `json:"results"`
-		More    bool     `json:"more"`
-		Next    string   `json:"next,omitempty"` // the filter's member after, for those that are left
-	}{results, next != "", next})
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", answer)
-	return nil
+	return sendResults(w, results, next)
 }
 
 func allOK(results []result) bool {
@@ -366,12 +342,11 @@ func allOK(results []result) bool {
 
 // lettersMeant finds which letters a body means.
 func (e *edge) lettersMeant(all members) (ids []string, next string, err error) {
-	_, listed := all["ids"]
-	_, filtered := all["filter"]
-	if listed == filtered {
-		return nil, "", fail(http.StatusBadRequest, "the body has to have one of the members \"ids\" and \"filter\"")
+	byIDs, err := meansIDs(all)
+	if err != nil {
+		return nil, "", err
 	}
-	if listed {
+	if byIDs {
 		ids, err = letterIDsIn(all["ids"])
 		return ids, "", err
 	}

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 
@@ -37,12 +36,7 @@ func readyz(d door, components func() []Component) handler {
 		if strange(r) || d.Callers == nil && !d.ours(r.Host) { // a page's whose name leads here
 			answer.Components = nil
 		}
-		body, err := json.Marshal(answer)
-		if err != nil {
-			return err
-		}
-		send(w, status, "application/json", body)
-		return nil
+		return sendJSON(w, status, answer)
 	}
 }
 

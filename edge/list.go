@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -152,12 +151,7 @@ func sendPage[T any](e *edge, w http.ResponseWriter, r *http.Request, q paramete
 	for i, row := range rows {
 		page.Orders[i] = show(row)
 	}
-	body, err := json.Marshal(page)
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return sendJSON(w, http.StatusOK, page)
 }
 
 // findPage gives a page, and the parameter after of the next one; empty if there is none.

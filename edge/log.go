@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -52,10 +51,5 @@ func setLevel(h Health) handler {
 }
 
 func sendLevel(w http.ResponseWriter, h Health) error {
-	body, err := json.Marshal(logLevel{h.Level.Level()})
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return sendJSON(w, http.StatusOK, logLevel{h.Level.Level()})
 }

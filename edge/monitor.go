@@ -52,12 +52,7 @@ const statsTime = 5 * time.Second
 func (m Monitor) stats(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), statsTime)
 	defer cancel()
-	body, err := json.Marshal(m.Stats(ctx))
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return sendJSON(w, http.StatusOK, m.Stats(ctx))
 }
 
 // entryAnswer is an Entry as JSON has it.
@@ -94,10 +89,5 @@ func (m Monitor) table(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		answer.ValueBase64 = e.Value
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return sendJSON(w, http.StatusOK, answer)
 }

@@ -137,6 +137,16 @@ func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 	_, _ = w.Write(append(body, '\n')) // the client went away: there is nobody to tell
 }
 
+// sendJSON answers with a value as JSON.
+func sendJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	send(w, status, "application/json", body)
+	return nil
+}
+
 func (r *router) methodNotAllowed(_ http.ResponseWriter, q *http.Request) error {
 	var allowed []string
 	err := r.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {

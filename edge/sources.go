@@ -75,10 +75,5 @@ func (e *edge) sources(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	body, err := json.Marshal(found)
-	if err != nil {
-		return err
-	}
-	send(w, http.StatusOK, "application/json", body)
-	return nil
+	return sendJSON(w, http.StatusOK, found)
 }
