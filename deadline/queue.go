@@ -24,9 +24,8 @@ type Armed[T any] struct {
 // taken is the place of a deadline that is no longer in the heap.
 const taken = -1
 
-// Arm notes the open deadline of a key in place of any other. One that is known by
-// its arming number stays as it is, taken or not. It reports whether it is now the
-// next of all.
+// Arm notes the open deadline of a key in place of any other. One that is known stays as it
+// is, taken or not. It reports whether it is now the next of all.
 func (q *Queue[T]) Arm(key string, due, arming int64, with T) bool {
 	one, known := q.byKey[key]
 	switch {
@@ -37,7 +36,7 @@ func (q *Queue[T]) Arm(key string, due, arming int64, with T) bool {
 		one = &Armed[T]{Key: key, Due: due, Arming: arming, With: with}
 		q.byKey[key] = one
 		heap.Push(&q.heap, one)
-	case one.Arming == arming:
+	case one.Arming == arming && one.Due == due:
 		return false
 	default:
 		one.Due, one.Arming, one.With = due, arming, with

@@ -35,11 +35,11 @@ func TestTheQueueIsWhatANaiveMapSays(t *testing.T) {
 			due, arming := now+int64(r.IntN(100)-20), int64(r.IntN(5))
 			was, had := earliest()
 			old := model[key]
-			if old == nil || old.arming != arming {
+			if old == nil || old.arming != arming || old.due != due {
 				model[key] = &entry{due: due, arming: arming}
 			}
 			first := q.Arm(key, due, arming, struct{}{})
-			if sooner := old == nil || old.arming != arming; sooner && (!had || due < was) && !first {
+			if sooner := old == nil || old.arming != arming || old.due != due; sooner && (!had || due < was) && !first {
 				t.Fatalf("step %d: %s is the next at %d, before %d, and Arm does not say so", step, key, due, was)
 			}
 		case 4, 5:

@@ -206,9 +206,10 @@ func (s State) cancel(in Commanded) State {
 	return s.accept(in).undo(in.Heard, order.StatusCancelled, reason)
 }
 
-// retry begins the stuck work again. A step that may have taken effect is undone
-// first if it can be, and is then a new piece of work; if it cannot be, it stays the
-// same piece of work, lest it be done twice.
+// retry begins the stuck work again. A step that can be undone is so first, also if it was
+// declined, and is then a new piece of work: from there on its participant refuses
+// whatever was asked before. One that cannot be undone stays the same piece of work if it may have
+// taken effect, lest it be done twice.
 func (s State) retry(in Commanded) State {
 	s = s.accept(in)
 	i := s.Definition.index(s.Open.Step)
@@ -217,13 +218,14 @@ func (s State) retry(in Commanded) State {
 	if undoing {
 		s.Status = order.StatusCompensating
 	}
+	undo, declined := s.Open.Undo || s.Definition.Steps[i].Compensation.Possible, s.Work[i].Effect == NoEffect
 	switch {
-	case s.Open.Undo:
-		return s.begin(in.Heard, i, true, 0)
-	case s.Work[i].Effect == NoEffect:
+	case declined && !undo:
 		return s.newRound(in.Heard, i)
+	case declined:
+		s.Work[i].Effect = MayHave // until it is known to be undone
 	}
-	return s.begin(in.Heard, i, s.Definition.Steps[i].Compensation.Possible, 0)
+	return s.begin(in.Heard, i, undo, 0)
 }
 
 // skip goes past the stuck work on the operator's word that it is done.

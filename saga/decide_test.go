@@ -920,9 +920,24 @@ func TestStuckOrders(t *testing.T) {
 			then: "stuck PAYMENT/3", owed: owed{"ORDER_STUCK/1 stuck: PAYMENT: busy (3 attempts)"},
 		},
 		{
-			name: "a declined step that is retried is a new piece of work at once, and its attempts go on",
+			name: "a declined step that is retried is undone first, lest it be done after all",
 			when: then(payRefuse, trace{ordered(order.Retry)}),
+			then: "running undo PAYMENT/1", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/1 running"},
+		},
+		{
+			name: "it is a new piece of work then, and its attempts go on",
+			when: then(payRefuse, trace{ordered(order.Retry), undone(order.Payment, 1)}),
 			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2 round 2 running"},
+		},
+		{
+			name: "whatever is said of the old one in the meantime",
+			when: then(payRefuse, trace{ordered(order.Retry), completed(order.Payment), undone(order.Payment, 1)}),
+			then: "running PAYMENT/2", owed: owed{"PAYMENT_REQUESTED/2 round 2 running"},
+		},
+		{
+			name: "one that cannot be undone is a new piece of work at once",
+			when: then(mailRefused, trace{ordered(order.Retry)}),
+			then: "running MAIL/2", owed: owed{"MAIL_REQUESTED/2 round 2 last running"},
 		},
 		{
 			name: "one that may have taken effect is undone first",
@@ -965,9 +980,9 @@ func TestStuckOrders(t *testing.T) {
 			then: "stuck PAYMENT/6", owed: owed{"ORDER_STUCK/1 stuck: PAYMENT: busy (3 attempts)"},
 		},
 		{
-			name: "a new piece of work that is declined had no effect, whatever the old one had",
+			name: "a new piece of work that is declined is undone as such",
 			when: then(payStuck, again2, trace{declinedIn(order.Payment, 4), again(order.Retry)}),
-			then: "running PAYMENT/5", owed: owed{"PAYMENT_REQUESTED/5 round 3 running"},
+			then: "running undo PAYMENT/2", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/2 round 2 running"},
 		},
 		{
 			name: "that the old piece of work is undone says nothing of the new",
@@ -1326,7 +1341,7 @@ func TestWhatMovesNothing(t *testing.T) {
 		"a timing out of an attempt that is over":             {then(paying, trace{failed(order.Payment, 1)}), outOfTimeFor(3)},
 		"a stranger's failure, said once more while it waits": {then(paying, trace{foreign(failed(order.Payment, 1))}), foreign(failed(order.Payment, 1))},
 		"an answer to the foreign request of an earlier round": {
-			trace{requestedAs(own, first), caused(declined(order.Detail), own), ordered(order.Retry)}, caused(as("late", completed(order.Detail)), own),
+			trace{requestedAs(own, first), caused(declined(order.Detail), own), ordered(order.Retry), undone(order.Detail, 1)}, caused(as("late", completed(order.Detail)), own),
 		},
 		"a completion that comes when the step is done": {mailing, as("another completion", completed(order.Payment))},
 		"any completion of a completed order":           {mailed, completed(order.Payment)},

@@ -89,3 +89,23 @@ func TestClocksThatWereNotStoppedKeepTheirTime(t *testing.T) {
 		t.Errorf("the deadline is %v and it is due at %v", s.Deadline, s.Open.Due)
 	}
 }
+
+// The fold took the first for what began the order. Its end is the saga's to tell.
+func TestARivalBeginsAnOrderWhoseFirstRequestIsDiscarded(t *testing.T) {
+	d := saga.Default()
+	s := saga.State{}.Park("A", "one", "a bug", parkNoon).Discard("one", 8, parkNoon)
+	s, _ = saga.Decide(s, saga.OrderRequested{Heard: saga.Heard{OrderID: "A", ID: "rival", At: parkNoon}, Definition: d})
+	var owed []saga.Effect
+	for _, step := range d.Names() {
+		cause := order.EventID("A", order.TypeOf(step, order.Requested), 1)
+		if step == order.Detail {
+			cause = "rival"
+		}
+		s, owed = saga.Decide(s, saga.StepCompleted{Answer: saga.Answer{
+			Heard: saga.Heard{OrderID: "A", ID: string(step), At: parkNoon}, Step: step, Attempt: 1, Cause: cause,
+		}})
+	}
+	if len(owed) != 1 || owed[0].Event("saga").Type != order.OrderFinished || s.Status != order.StatusCompleted {
+		t.Errorf("it is %s, and says %+v", s.Status, owed)
+	}
+}

@@ -327,17 +327,18 @@ func begunAt(at time.Time) word {
 
 // Where an order gets to and how, in the words above.
 var (
-	paying    = trace{requested, completed(order.Detail)}
-	mailing   = then(paying, trace{completed(order.Payment)})
-	mailed    = then(mailing, trace{completed(order.Mail)})
-	refunding = then(mailing, spent(order.Mail, 1)) // payment and order are to be undone
-	refunded  = then(refunding, trace{undone(order.Payment, 1)})
-	undoStuck = then(refunding, undoSpent(order.Payment, 1))
-	over      = then(refunded, trace{undone(order.Detail, 1)})
-	payStuck  = then(trace{requestedFor(sticky), completed(order.Detail)}, spent(order.Payment, 1))
-	payRefuse = trace{requestedFor(sticky), completed(order.Detail), declined(order.Payment)} // is stuck, too
-	mailStuck = then(trace{requestedFor(sticky), completed(order.Detail), completed(order.Payment)}, spent(order.Mail, 1))
-	cancelled = then(paying, trace{ordered(order.Cancel), undone(order.Payment, 1), undone(order.Detail, 1)})
+	paying      = trace{requested, completed(order.Detail)}
+	mailing     = then(paying, trace{completed(order.Payment)})
+	mailed      = then(mailing, trace{completed(order.Mail)})
+	refunding   = then(mailing, spent(order.Mail, 1)) // payment and order are to be undone
+	refunded    = then(refunding, trace{undone(order.Payment, 1)})
+	undoStuck   = then(refunding, undoSpent(order.Payment, 1))
+	over        = then(refunded, trace{undone(order.Detail, 1)})
+	payStuck    = then(trace{requestedFor(sticky), completed(order.Detail)}, spent(order.Payment, 1))
+	payRefuse   = trace{requestedFor(sticky), completed(order.Detail), declined(order.Payment)} // is stuck, too
+	mailStuck   = then(trace{requestedFor(sticky), completed(order.Detail), completed(order.Payment)}, spent(order.Mail, 1))
+	mailRefused = trace{requestedFor(sticky), completed(order.Detail), completed(order.Payment), declined(order.Mail)}
+	cancelled   = then(paying, trace{ordered(order.Cancel), undone(order.Payment, 1), undone(order.Detail, 1)})
 )
 
 // stands says where an order stands: its status, and what it waits for.

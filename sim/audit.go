@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -94,6 +95,8 @@ func (a *audit) order() {
 	a.causes()
 	a.verdicts()
 	a.clocks()
+	a.patience()
+	a.attempts()
 	a.plan()
 	a.count()
 }
@@ -108,8 +111,16 @@ func (a *audit) ends() {
 	switch {
 	case s.Ended() && !a.row.Meta.Paused:
 	case s == order.StatusStuck:
-		said := slices.ContainsFunc(a.facts, func(f fact) bool { return f.Type == order.OrderStuck && f.Reason != "" })
-		if !said {
+		why := ""
+		for _, f := range a.facts {
+			switch {
+			case f.Type == order.OrderStuck:
+				why = f.Reason
+			case f.Status == order.StatusRunning || f.Status == order.StatusCompensating:
+				why = "" // it went on since
+			}
+		}
+		if why == "" {
 			a.complain("is stuck, and nothing says why")
 		}
 	default:
@@ -130,9 +141,13 @@ func (a *audit) agreement() {
 	}
 	shown := order.Status("")
 	for i, e := range m.History {
-		if e.ID != a.facts[i].ID {
-			a.complain("the row's event %d is %s, the log's is %s", i, e.ID, a.facts[i].ID)
+		f := a.facts[i]
+		if e.ID != f.ID {
+			a.complain("the row's event %d is %s, the log's is %s", i, e.ID, f.ID)
 			return
+		}
+		if e.Type != f.Type || e.Attempt != f.Attempt || e.Causation != f.Causation || e.Actor != f.Actor || e.Reason != f.Reason {
+			a.complain("the row tells of %s as %+v, the log has %+v", e.ID, e, f.Event)
 		}
 		if e.Status != "" {
 			shown = e.Status
@@ -347,6 +362,73 @@ func (a *audit) clocks() {
 			}
 			if due := deadlines[of][f.Attempt]; !a.w.saga.forgot && f.Time.Add(a.w.jumped+50*time.Millisecond).Before(due) {
 				a.complain("%s is said at %v, before %v", f.ID, a.w.since(f.Time), a.w.since(due))
+			}
+		}
+	}
+}
+
+// patience: no order's time is up before its plan says so, and no further attempt is made before
+// the least wait after the failure of the one before, as far as the clocks were not set. An
+// operator's command goes on at once.
+func (a *audit) patience() {
+	d := a.state.Definition
+	asked, failed := map[order.Type]time.Time{}, map[order.Type]map[int]time.Time{}
+	hurried := slices.ContainsFunc(a.facts, func(f fact) bool { c, ok := f.Type.Command(); return ok && c != order.Pause })
+	early := func(f fact, due time.Time) bool {
+		return !a.w.saga.forgot && f.Time.Add(a.w.jumped+50*time.Millisecond).Before(due)
+	}
+	for _, f := range a.facts {
+		step, phase, ok := f.Type.Split()
+		switch {
+		case f.Type == order.OrderExpired:
+			if first := asked[order.TypeOf(order.Detail, order.Requested)]; early(f, first.Add(d.Deadline)) {
+				a.complain("%s is said at %v, %v before its time", f.ID, a.w.since(f.Time), first.Add(d.Deadline).Sub(f.Time))
+			}
+		case ok && phase == order.Requested:
+			if asked[f.Type].IsZero() {
+				asked[f.Type] = f.Time
+			}
+			i := slices.Index(d.Names(), step)
+			before, known := failed[f.Type][f.Attempt-1]
+			if i < 0 || !known || hurried || f.source != "saga" {
+				continue
+			}
+			r := d.Steps[i].Retry
+			least := min(r.Cap, time.Duration(float64(r.First)*math.Pow(r.Factor, float64(f.Attempt-2)))) / 2
+			if early(f, before.Add(least)) {
+				a.complain("%s is said at %v, within %v of what failed at %v", f.ID, a.w.since(f.Time), least, a.w.since(before))
+			}
+		case ok && (phase == order.Failed || phase == order.TimedOut):
+			t := order.TypeOf(step, order.Requested)
+			if failed[t] == nil {
+				failed[t] = map[int]time.Time{}
+			}
+			if _, known := failed[t][f.Attempt]; !known {
+				failed[t][f.Attempt] = f.Time
+			}
+		}
+	}
+}
+
+// attempts: there are no more than the plan has, anew for each time that an operator has
+// something made again or undone, or that time has run out.
+func (a *audit) attempts() {
+	d, anew, most := a.state.Definition, 1, map[order.Type]int{}
+	for _, f := range a.facts {
+		if c, ok := f.Type.Command(); ok && (c == order.Retry || c == order.Cancel) || f.Type == order.OrderExpired {
+			anew++
+		}
+		if _, phase, ok := f.Type.Split(); ok && (phase == order.Requested || phase == order.CompensationRequested) {
+			most[f.Type] = max(most[f.Type], f.Attempt)
+		}
+	}
+	for _, s := range d.Steps {
+		for t, allowed := range map[order.Type]int{
+			order.TypeOf(s.Name, order.Requested):             s.Retry.Attempts,
+			order.TypeOf(s.Name, order.CompensationRequested): s.Compensation.Retry.Attempts + 1,
+		} {
+			if most[t] > allowed*anew {
+				a.complain("%s was said %d times, where the plan has %d and operators came %d times", t, most[t], allowed, anew-1)
 			}
 		}
 	}

@@ -152,10 +152,69 @@ var bugs = []bug{
 		_, ok := in.(saga.StepCompleted)
 		return ok && s.Status.Ended()
 	})},
-	{"what another client has asked for is nobody's to undo", lost(func(s saga.State, in saga.Input) bool {
-		_, ok := in.(saga.OrderRequested)
-		return ok && s.Status != ""
-	})},
+	{"what another client has asked for is nobody's to undo", after(
+		func(s saga.State, in saga.Input, next saga.State, owed []saga.Effect) (saga.State, []saga.Effect) {
+			if _, ok := in.(saga.OrderRequested); !ok || s.Status == "" || next.Revision == s.Revision {
+				return next, owed
+			}
+			s.Revision, s.Unsettled = next.Revision, next.Unsettled
+			return s, nil
+		})},
+	{"a refusal says that nothing was done, whoever else has asked", before(
+		func(s saga.State, in saga.Input) (saga.State, saga.Input) {
+			s.Work = slices.Clone(s.Work)
+			for i := range s.Work {
+				s.Work[i].Contested = false
+			}
+			return s, in
+		})},
+	{"a declined step is done anew before it is undone", func(c *Code) {
+		decide := c.Decide
+		c.Decide = func(s saga.State, in saga.Input) (saga.State, []saga.Effect) {
+			plan := s.Definition
+			if s.Open.Undo || !commanded(in, order.Retry) || s.Status != order.StatusStuck {
+				return decide(s, in)
+			}
+			s.Definition.Steps = slices.Clone(plan.Steps)
+			for i, w := range s.Work {
+				if w.Effect == saga.NoEffect {
+					s.Definition.Steps[i].Compensation.Possible = false
+				}
+			}
+			next, owed := decide(s, in)
+			next.Definition = plan
+			return next, owed
+		}
+	}},
+	{"the next attempt is made at once", func(c *Code) {
+		decide := c.Decide
+		c.Decide = func(s saga.State, in saga.Input) (saga.State, []saga.Effect) {
+			plan := s.Definition
+			s.Definition.Steps = slices.Clone(plan.Steps)
+			for i := range s.Definition.Steps {
+				s.Definition.Steps[i].Retry.First = 1
+			}
+			next, owed := decide(s, in)
+			if s.OrderID != "" && s.Definition.Version != 0 {
+				next.Definition = plan
+			}
+			return next, owed
+		}
+	}},
+	{"a step is tried for ever", before(
+		func(s saga.State, in saga.Input) (saga.State, saga.Input) {
+			s.Open.First = max(s.Open.First, s.Open.Attempt)
+			return s, in
+		})},
+	{"an order's time is up when it begins", func(c *Code) {
+		arm := c.Arm
+		c.Arm = func(timers *deadlines, orderID string, due, arming int64) {
+			if arming == 2 {
+				due -= 3_000_000
+			}
+			arm(timers, orderID, due, arming)
+		}
+	}},
 	{"cancelling a paused order is lost", lost(func(s saga.State, in saga.Input) bool {
 		return s.Paused && commanded(in, order.Cancel)
 	})},

@@ -64,6 +64,7 @@ type afterthought struct {
 	work    *work
 	request order.Event
 	after   string // id of the event by which it declined
+	late    bool   // not while the order is stuck
 	worker  *worker
 }
 
@@ -89,8 +90,9 @@ func (w *world) workerOptions() {
 		w.option(true, 6, (*world).arrive, i)
 	}
 	for i, a := range w.later {
-		_, ok := w.places[a.after]
-		w.option(ok || w.calm, 2, (*world).thinkAgain, i)
+		_, said := w.places[a.after]
+		stuck := w.saga.disk()[a.work.orderID].Status == order.StatusStuck
+		w.option((said || w.calm) && !(a.late && stuck), 2, (*world).thinkAgain, i)
 	}
 }
 
@@ -234,21 +236,21 @@ func (w *world) workOf(c *call) *work {
 	return k
 }
 
-// secondThoughts has declined work be done later, unless an operator might have it
-// done anew by then.
+// secondThoughts has declined work be done later, unless an operator might have had it
+// done anew by then, with nothing to bar the old one.
 func (w *world) secondThoughts(c *call, k *work) {
 	if c.life != c.worker.life || !w.strikes(Afterthoughts, 2) {
 		return
 	}
 	state := w.saga.disk()[k.orderID]
 	for _, s := range state.Definition.Steps {
-		if s.Name == k.step && !s.Sticks {
+		if s.Name == k.step && (!s.Sticks || s.Compensation.Possible) {
 			t := order.TypeOf(k.step, order.Failed)
 			said := order.AnswerID(c.request, t)
-			if c.worker.foreign {
+			if c.worker.foreign && c.request.Round == 1 {
 				said = order.EventID(k.orderID, t, 1)
 			}
-			w.later = append(w.later, afterthought{k, c.request, said, c.worker})
+			w.later = append(w.later, afterthought{k, c.request, said, w.r.IntN(2) == 0, c.worker})
 		}
 	}
 }
