@@ -141,15 +141,29 @@ func VersionOf(row []byte) int64 {
 // CreatedAtOf gives when an encoded row's order was placed, without reading the rest of
 // it; false for what is none.
 func CreatedAtOf(row []byte) (time.Time, bool) {
+	text, found := createdAtIn(row)
+	at, err := time.Parse(time.RFC3339Nano, string(text))
+	return at.UTC(), found && err == nil
+}
+
+// SameCreatedAt reports whether two encoded rows are of an order that was placed at the same
+// time; false if one of them is none.
+func SameCreatedAt(a, b []byte) bool {
+	one, found := createdAtIn(a)
+	other, also := createdAtIn(b)
+	return found && also && bytes.Equal(one, other)
+}
+
+// createdAtIn finds the member in an encoded row, without its quotes.
+func createdAtIn(row []byte) (text []byte, found bool) {
 	const meta, before = `,"meta":{"version":`, `,"createdAt":"`
 	i := bytes.LastIndex(row, []byte(meta))
 	if i < 0 {
-		return time.Time{}, false
+		return nil, false
 	}
 	_, rest, _ := bytes.Cut(row[i:], []byte(before))
-	text, _, found := bytes.Cut(rest, []byte{'"'})
-	at, err := time.Parse(time.RFC3339Nano, string(text))
-	return at.UTC(), found && err == nil
+	text, _, found = bytes.Cut(rest, []byte{'"'})
+	return text, found
 }
 
 // leadingNumber is the number that ends with the member whose value it is; 0 for none.

@@ -2,6 +2,7 @@ package codecs_test
 
 import (
 	"testing"
+	"time"
 
 	"simplecqrs/codecs"
 	"simplecqrs/order"
@@ -26,6 +27,16 @@ func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
 		}
 		if at, ok := codecs.CreatedAtOf(value); !ok || !at.Equal(row.Meta.CreatedAt) {
 			t.Errorf("placed at %v, want %v: %s", at, row.Meta.CreatedAt, value)
+		}
+		later := row
+		later.Meta.Version++
+		later.Outputs = map[order.Step]order.JSON{order.Payment: order.JSON(`{"createdAt":"2001-01-01T00:00:00Z"}`)}
+		if next, err := (codecs.Row{}).Encode(later); err != nil || !codecs.SameCreatedAt(value, next) {
+			t.Errorf("placed at another time, or %v: %s and %s", err, value, next)
+		}
+		later.Meta.CreatedAt = row.Meta.CreatedAt.Add(time.Millisecond)
+		if next, err := (codecs.Row{}).Encode(later); err != nil || codecs.SameCreatedAt(value, next) || codecs.SameCreatedAt(next, nil) {
+			t.Errorf("placed at the same time, or %v: %s and %s", err, value, next)
 		}
 		value, err = codecs.State{}.Encode(saga.State{Revision: version, OrderID: `{"revision":99}`})
 		if err != nil {

@@ -145,7 +145,7 @@ func TestAValueBehindWhichAnOlderWasWrittenIsWrittenAgain(t *testing.T) {
 
 func TestAnOlderValueNeverReplacesANewerInAView(t *testing.T) {
 	oursOnly(t)
-	s, update := storage.NewMemory(), Newest(number)
+	s, update := storage.NewMemory(), Newest(number, nil)
 	for _, step := range []struct{ value, want string }{
 		{"3", "3"}, {"2", "3"}, {"3", "3"}, {"garbage", "3"}, {"4", "4"}, {"", ""}, {"1", "1"},
 	} {

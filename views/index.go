@@ -66,20 +66,20 @@ func indexRange(asked order.Page) (from, to string) {
 	return key(asked.After) + "\x00", to // the least beyond
 }
 
-// index keeps where a row stands. It is the same for each version of a row, but for one
-// that was first heard of without an event. What cannot be read stands nowhere.
-func index(s storage.Storage, id string, value []byte) error {
+// index keeps where a row stands, before the row is stored. It is the same for each version of
+// a row, but for one that was first heard of without an event. What cannot be read stands
+// nowhere.
+func index(s storage.Storage, id string, stored, value []byte) error {
+	if codecs.SameCreatedAt(stored, value) {
+		return nil
+	}
 	createdAt, ok := codecs.CreatedAtOf(value)
 	if !ok {
 		return nil
 	}
 	place := order.PlaceOf(order.Row{ID: id, Meta: order.Meta{CreatedAt: createdAt}})
-	last := oldestKey(place)
-	if there, err := s.Has(last); err != nil || there {
+	if err := s.Set(newestKey(place), []byte{}); err != nil {
 		return err
 	}
-	if err := s.Set(newestKey(place), nil); err != nil {
-		return err
-	}
-	return s.Set(last, nil)
+	return s.Set(oldestKey(place), []byte{})
 }

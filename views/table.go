@@ -50,7 +50,7 @@ func (t *Table) serve(v *goka.View) {
 	t.view = v
 }
 
-var newest = stream.Newest(codecs.VersionOf)
+var newest = stream.Newest(codecs.VersionOf, index)
 
 // update stores a record's value. A tombstone takes no order away: nothing of ours
 // writes one, and the read store keeps its document, too.
@@ -59,9 +59,6 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 		return nil
 	}
 	if err := newest(ctx, s, key, value); err != nil {
-		return err
-	}
-	if err := index(s, key, value); err != nil {
 		return err
 	}
 	t.changes.announce(key)
