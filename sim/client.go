@@ -41,7 +41,7 @@ func (w *world) place(i int) {
 		w.again++
 		w.append(record{Event: c.begins, source: "client"})
 	}
-	if w.strikes(Rivals, 6) {
+	if w.strikes(Rivals, 2) {
 		// One under the usual id, of an order that began otherwise, is known by that.
 		if usual := c.begins.ID != rival.ID && startAt.IsZero() && w.r.IntN(3) == 0; !usual {
 			rival.ID += "/b"
