@@ -193,6 +193,22 @@ func TestACommandGoesToAllOrdersThatAreSo(t *testing.T) {
 	}
 }
 
+func TestACommandGoesToOrdersThatHaveNotChangedSinceATime(t *testing.T) {
+	change := order.Event{Type: order.OrderStuck, Status: order.StatusStuck}
+	s := openShop(t, rowWith("ORD-00001", "", change), rowWith("ORD-00002", "", change, change)) // a second later
+	until := opened.Add(2 * time.Second).Format(time.RFC3339)
+	if code, answer, log := s.order(t, "retry", "-status", "stuck", "-until", until, "-dry-run"); code != 0 || log != "" ||
+		!strings.Contains(answer, "ORD-00001") || strings.Contains(answer, "ORD-00002") {
+		t.Errorf("a dry run: exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if code, answer, log := s.order(t, "retry", "-until", until); code != 0 || log != "" || strings.Count(answer, "accepted") != 1 {
+		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if all := s.events(); len(all) != 1 || all[0].OrderID != "ORD-00001" {
+		t.Errorf("events %+v", all)
+	}
+}
+
 func TestADryRunListsWhatIsMeantAndDoesNothing(t *testing.T) {
 	var rows []order.Row
 	for i := range 5 {
@@ -282,7 +298,7 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"get"}, "name one order"},
 		{[]string{"history", "ORD-00001", "ORD-00002"}, "name one order"},
 		{[]string{"get", "ORD-1"}, `"ORD-1" is no order id`},
-		{[]string{"pause"}, "name orders, or say by -status, -type or -since which are meant"},
+		{[]string{"pause"}, "name orders, or say by -status, -type, -since or -until which are meant"},
 		{[]string{"pause", "ORD-00001", "-status", "running"}, "name orders, or say by"},
 		{[]string{"schedule", "ORD-00001"}, "say when, with -at"},
 		{[]string{"schedule", "-at", "soon", "ORD-00001"}, "flag -at: want a time such as"},
