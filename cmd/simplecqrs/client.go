@@ -157,13 +157,17 @@ func (c edgeClient) send(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// ask sends a request; an answer that is a failure is an error, with its exit code.
-func (c edgeClient) ask(ctx context.Context, method, path string, body map[string]json.RawMessage, wait time.Duration) (a edgeAnswer, err error) {
+// ask sends a request, with headers that are pairs of name and value; an answer that is a
+// failure is an error, with its exit code.
+func (c edgeClient) ask(ctx context.Context, method, path string, body map[string]json.RawMessage, wait time.Duration, headers ...string) (a edgeAnswer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+answerTime)
 	defer cancel()
 	r, err := c.request(ctx, method, path, body)
 	if err != nil {
 		return a, err
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	if wait > 0 {
 		r.Header.Set("Prefer", "wait="+strconv.Itoa(int(wait.Seconds())))
