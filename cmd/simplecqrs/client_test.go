@@ -20,7 +20,7 @@ func TestEachWayToFailHasAnExitCode(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, `{"detail":"so it is"}`)
 		}))
-		for _, args := range [][]string{{"order", "get", "ORD-00001"}, {"order", "watch"}, {"order", "place", "-n", "2"}, {"deadletters", "list"}} {
+		for _, args := range [][]string{{"order", "get", "ORD-00001"}, {"order", "watch"}, {"order", "place", "-n", "2"}, {"deadletters", "list"}, {"topics", "list"}} {
 			if code, _, log := simplecqrs(t, append(args, "-url", s.URL)...); code != want || !strings.Contains(log, "so it is") {
 				t.Errorf("%d, %q: exit code %d, log %s", status, args, code, log)
 			}
