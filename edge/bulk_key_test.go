@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"simplecqrs/order"
 	"simplecqrs/saga"
@@ -116,6 +119,81 @@ func TestOfCommandsInARaceUnderOneKeyTheFirstInTheLogIsAccepted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// resultsOf are what an answer says of several orders.
+func resultsOf(t *testing.T, a answer) []result {
+	t.Helper()
+	var said struct{ Results []result }
+	if err := json.Unmarshal([]byte(a.body), &said); err != nil || a.StatusCode != http.StatusOK {
+		t.Fatalf("answered %s %s, %v", a.Status, a.body, err)
+	}
+	return said.Results
+}
+
+func TestAKeyCountsForEachOrderByItselfWhateverOthersAreNamedWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const a, b, c = "ORD-0000A", "ORD-0000B", "ORD-0000C"
+		w := newWorld(t)
+		w.keeping(0)
+		for _, id := range []string{a, b, c} {
+			check(t, w.emit(t.Context(), order.Event{OrderID: id, Type: "ORDER_REQUESTED", ID: id, Time: began, Status: order.StatusRunning}))
+		}
+		<-time.After(time.Millisecond) // by the clock of synctest
+		pause := func(body string) []result { return resultsOf(t, w.command("pause", body, headerKey, "k")) }
+		had := pause(`{"ids":["` + a + `"]}`)[0]
+		if got := pause(`{"ids":["` + b + `","` + a + `"]}`); len(got) != 2 || got[0].Status != http.StatusAccepted || got[1] != had {
+			t.Errorf("with other ids: %+v, want %+v as before", got, had)
+		}
+		alone := w.command(a+"/pause", "", headerKey, "k")
+		if alone.StatusCode != http.StatusAccepted || !strings.Contains(alone.body, `"command":"`+had.Command+`"`) {
+			t.Errorf("one by itself: answered %s %s", alone.Status, alone.body)
+		}
+		want := []result{
+			{ID: a, Status: http.StatusUnprocessableEntity, Error: saga.AnotherBody + had.Command + ": send that body again, or this one with another key"},
+			{ID: c, Status: http.StatusAccepted},
+		}
+		got := pause(`{"ids":["` + a + `","` + c + `"],"reason":"x"}`)
+		want[1].Command = got[1].Command
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("with another reason (-want +got):\n%s", diff)
+		}
+		var commanded []string
+		for _, e := range w.events() {
+			commanded = append(commanded, e.OrderID)
+		}
+		if diff := cmp.Diff([]string{a, b, c}, commanded); diff != "" {
+			t.Errorf("commanded (-want +got):\n%s", diff)
+		}
+		w.wantNothingLogged()
+	})
+}
+
+func TestWhatTheEdgeRefusedItselfMayActUnderTheSameKeyLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.keeping(0)
+		becomes := func(e order.Event) {
+			e.OrderID, e.Time = seedID, began
+			check(t, w.emit(t.Context(), e))
+			<-time.After(time.Millisecond) // by the clock of synctest
+		}
+		retry := func(version string) int {
+			return w.command(seedID+"/retry", "", headerKey, "k", headerMatch, version).StatusCode
+		}
+		var got []int
+		got = append(got, retry("*"))
+		becomes(order.Event{Type: "ORDER_REQUESTED", ID: "begun", Status: order.StatusRunning})
+		got = append(got, retry("*"))
+		becomes(order.Event{Type: order.OrderStuck, ID: "stuck", Status: order.StatusStuck})
+		got = append(got, retry("1"))
+		w.wantNothingEmitted()
+		got = append(got, retry("2"), retry("2"))
+		w.placed()
+		if diff := cmp.Diff([]int{404, 409, 412, 202, 202}, got); diff != "" {
+			t.Errorf("answers (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestACommandWithAKeyThatCannotBeComparedIsNotAnswered(t *testing.T) {

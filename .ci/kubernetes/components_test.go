@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -40,7 +41,7 @@ func withComponents(t *testing.T, names ...string) map[string]string {
 }
 
 func TestComponents(t *testing.T) {
-	for _, names := range [][]string{{"kafka-tls"}, {"plan"}, {"kafka-tls", "plan"}} {
+	for _, names := range [][]string{{"kafka-tls"}, {"plan"}, {"public-url"}, {"kafka-tls", "plan", "public-url"}} {
 		for _, c := range componentComplaints(withComponents(t, names...), names) {
 			t.Errorf("with %v: %s", names, c)
 		}
@@ -55,6 +56,8 @@ func TestComponentRules(t *testing.T) {
 		{"a patch has something to patch", "kafka-tls/kustomization.yaml", "metadata: {name: settings,", "metadata: {name: setting,", "no matches for Id ConfigMap"},
 		{"all are patched", "kafka-tls/kustomization.yaml", "kind: Deployment|StatefulSet", "kind: Deployment", "StatefulSet saga: no volume kafka"},
 		{"the job is, too", "kafka-tls/kustomization.yaml", "kind: Job, name: topics", "kind: Job, name: topic", "Job topics: no volume kafka"},
+		{"the edge is told what clients call it", "public-url/kustomization.yaml", "name: SIMPLECQRS_PUBLIC_URL", "name: SIMPLECQRS_URL", "the edge has no public URL"},
+		{"it is the edge that is", "public-url/kustomization.yaml", "name: edge}", "name: order}", "the edge has no public URL"},
 	} {
 		t.Run(rule.name, func(t *testing.T) {
 			names := []string{path.Dir(rule.file)}
@@ -92,10 +95,17 @@ func componentComplaints(files map[string]string, names []string) (found []strin
 			if l.selector == nil && name == "plan" {
 				continue // a job makes topics, whatever the plan
 			}
-			if !slices.ContainsFunc(l.pods.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == volumes[name] }) {
-				w.complain("%s: no volume %s", l.what, volumes[name])
+			volume, mounted := volumes[name]
+			if mounted && !slices.ContainsFunc(l.pods.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == volume }) {
+				w.complain("%s: no volume %s", l.what, volume)
 			}
 		}
+	}
+	edge, is := w.find("Deployment", "edge").(*appsv1.Deployment)
+	if slices.Contains(names, "public-url") && (!is || !slices.ContainsFunc(edge.Spec.Template.Spec.Containers[0].Env, func(v corev1.EnvVar) bool {
+		return v.Name == "SIMPLECQRS_PUBLIC_URL" && strings.HasPrefix(v.Value, "https://")
+	})) {
+		w.complain("the edge has no public URL")
 	}
 	return found
 }

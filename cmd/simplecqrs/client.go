@@ -121,7 +121,10 @@ type edgeAnswer struct {
 const (
 	// answerTime is what the edge may take, beside the wait that it is asked for.
 	answerTime = 30 * time.Second
-	maxAnswer  = 64 << 20
+	// turnTime is how much of that may go by until it takes a request, of one who has sent
+	// it more than it takes in a second.
+	turnTime  = answerTime / 2
+	maxAnswer = 64 << 20
 	// atOnce is how many requests are on their way at once, where there are several.
 	atOnce = 16
 )
@@ -157,22 +160,50 @@ func (c edgeClient) send(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// ask sends a request; an answer that is a failure is an error, with its exit code.
-func (c edgeClient) ask(ctx context.Context, method, path string, body map[string]json.RawMessage, wait time.Duration) (a edgeAnswer, err error) {
+// ask sends a request, with headers that are pairs of name and value; an answer that is a
+// failure is an error, with its exit code.
+func (c edgeClient) ask(ctx context.Context, method, path string, body map[string]json.RawMessage, wait time.Duration, headers ...string) (a edgeAnswer, err error) {
+	last := time.Now().Add(turnTime)
 	ctx, cancel := context.WithTimeout(ctx, wait+answerTime)
 	defer cancel()
-	r, err := c.request(ctx, method, path, body)
-	if err != nil {
-		return a, err
+	for {
+		r, err := c.request(ctx, method, path, body)
+		if err != nil {
+			return a, err
+		}
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		if wait > 0 {
+			r.Header.Set("Prefer", "wait="+strconv.Itoa(int(wait.Seconds())))
+		}
+		got, err := c.send(r)
+		if err != nil {
+			return a, err
+		}
+		turn := turnOf(got)
+		if turn == 0 || time.Now().Add(turn).After(last) {
+			return c.answered(got)
+		}
+		if err := got.Body.Close(); err != nil {
+			return a, &codedError{err, exitUnavailable}
+		}
+		select {
+		case <-time.After(turn):
+		case <-ctx.Done():
+			return a, context.Cause(ctx)
+		}
 	}
-	if wait > 0 {
-		r.Header.Set("Prefer", "wait="+strconv.Itoa(int(wait.Seconds())))
+}
+
+// turnOf is after what time a request may come again that was one too many, of which
+// nothing was done; 0 if it was not, or nothing is said of that.
+func turnOf(got *http.Response) time.Duration {
+	seconds, err := strconv.ParseUint(got.Header.Get("Retry-After"), 10, 16)
+	if err != nil || got.StatusCode != http.StatusTooManyRequests {
+		return 0
 	}
-	got, err := c.send(r)
-	if err != nil {
-		return a, err
-	}
-	return c.answered(got)
+	return time.Duration(seconds) * time.Second
 }
 
 // answered reads an answer.

@@ -20,12 +20,38 @@ func TestEachWayToFailHasAnExitCode(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, `{"detail":"so it is"}`)
 		}))
-		for _, args := range [][]string{{"order", "get", "ORD-00001"}, {"order", "watch"}, {"order", "place", "-n", "2"}, {"deadletters", "list"}} {
+		for _, args := range [][]string{{"order", "get", "ORD-00001"}, {"order", "watch"}, {"order", "place", "-n", "2"}, {"deadletters", "list"}, {"topics", "list"}} {
 			if code, _, log := simplecqrs(t, append(args, "-url", s.URL)...); code != want || !strings.Contains(log, "so it is") {
 				t.Errorf("%d, %q: exit code %d, log %s", status, args, code, log)
 			}
 		}
 		s.Close()
+	}
+}
+
+func TestARequestThatWasOneTooManyIsSentAgainWhenItsTurnHasCome(t *testing.T) {
+	for _, c := range []struct {
+		turn string
+		code int
+		asks int
+	}{{"1", 0, 2}, {"16", 5, 1}, {"1000000000000", 5, 1}, {"-1", 5, 1}, {"", 5, 1}, {"Mon, 30 Nov 2026 08:00:00 GMT", 5, 1}} {
+		asks := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			check(t, err)
+			if asks++; asks == 1 || string(body) != `{"mail":1}` || r.Header.Get("Idempotency-Key") != `"k"` {
+				w.Header().Set("Retry-After", c.turn)
+				w.WriteHeader(http.StatusTooManyRequests)
+				_, _ = io.WriteString(w, `{"detail":"too many"}`)
+				return
+			}
+			_, _ = io.WriteString(w, `{"id":"ORD-00001"}`)
+		}))
+		code, answer, log := simplecqrs(t, "order", "place", "-o", "json", "-key", "k", "-inputs", `{"mail":1}`, "-url", s.URL)
+		s.Close()
+		if code != c.code || asks != c.asks || strings.Contains(answer, "too many") != (c.code == 5) {
+			t.Errorf("Retry-After: %s: exit code %d, asked %d times, answer %s, log %s", c.turn, code, asks, answer, log)
+		}
 	}
 }
 

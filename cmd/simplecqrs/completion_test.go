@@ -34,6 +34,9 @@ func TestWhatMayComeNextIsCompleted(t *testing.T) {
 	}{
 		{"", strings.Join(slices.Sorted(maps.Keys(commands())), " ")},
 		{"pl", "plan"},
+		{"topics ", "create check list"},
+		{"topics list ", ""},
+		{"topics list -", "-h -cacert -config -o -token -token-file -url"},
 		{"order re", "resume retry"},
 		{"order retry ", "ORD-00002"},
 		{"order get ORD-00001 -", "-h -cacert -config -o -token -token-file -url"},

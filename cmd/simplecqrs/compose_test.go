@@ -150,6 +150,16 @@ func TestComposeRules(t *testing.T) {
 			"mail: it listens to all and asks for no token",
 		},
 		{
+			"a client's commands are bounded",
+			"SIMPLECQRS_COMMAND_RATE: ", "#SIMPLECQRS_COMMAND_RATE: ",
+			"edge: a client may give any number of commands",
+		},
+		{
+			"the edge can be told what clients call it",
+			"SIMPLECQRS_PUBLIC_URL: ", "#SIMPLECQRS_PUBLIC_URL: ",
+			"edge: SIMPLECQRS_PUBLIC_URL is https://shop.example on this machine, and \"\" in the container",
+		},
+		{
 			"a file that is named is there",
 			"SIMPLECQRS_TOKENS: /run/secrets/tokens", "SIMPLECQRS_TOKENS: /run/secrets/token",
 			"mail: nothing is at /run/secrets/token",
@@ -197,11 +207,18 @@ func TestComposeRules(t *testing.T) {
 	}
 }
 
+// publicURLVariable is one that this machine may have, and site what it may be.
+const (
+	publicURLVariable = "SIMPLECQRS_PUBLIC_URL"
+	site              = "https://shop.example"
+)
+
 // composeComplaints tells what is wrong with a compose file.
 func composeComplaints(t *testing.T, text []byte) (found []string) {
 	t.Helper()
 	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
 		WorkingDir:  root,
+		Environment: types.Mapping{publicURLVariable: site},
 		ConfigFiles: []types.ConfigFile{{Filename: composeFile, Content: text}},
 	}, loader.WithProfiles([]string{"*"}))
 	if err != nil {
@@ -262,6 +279,9 @@ func composeComplaints(t *testing.T, text []byte) (found []string) {
 		env := map[string]string{}
 		for variable, value := range s.Environment {
 			env[variable] = *value
+		}
+		if argument(s, "-roles") == node.RoleEdge && env[publicURLVariable] != site {
+			complain("%s: %s is %s on this machine, and %q in the container", name, publicURLVariable, site, env[publicURLVariable])
 		}
 		for _, c := range commandComplaints(s.Command, env, func(file string) bool {
 			return slices.ContainsFunc(s.Secrets, func(one types.ServiceSecretConfig) bool { return secretPath(one) == file })

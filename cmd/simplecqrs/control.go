@@ -52,7 +52,7 @@ func commanding(command order.Command, synopsis string) verb {
 			}
 			set := filter()
 			if len(ids) > 0 == (len(set) > 0) {
-				return wrongArguments("name orders, or say by -status, -type or -since which are meant")
+				return wrongArguments("name orders, or say by -status, -type, -since or -until which are meant")
 			}
 			if *dry {
 				return c.preview(ctx, "/query", ids, set)

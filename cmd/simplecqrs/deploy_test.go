@@ -8,6 +8,9 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"simplecqrs/node"
+	"simplecqrs/saga"
 )
 
 // commandComplaints tells what is wrong with a command line of ours and its environment,
@@ -41,6 +44,9 @@ func commandComplaints(args []string, env map[string]string, isThere func(file s
 		f.VisitAll(func(one *flag.Flag) {
 			if variable(one.Name) == name {
 				known = true
+				if env[name] == "" {
+					return // it says nothing
+				}
 				if err := one.Value.Set(env[name]); err != nil {
 					complain("%s: %v", name, err)
 				}
@@ -61,5 +67,16 @@ func commandComplaints(args []string, env map[string]string, isThere func(file s
 			complain("it listens to all and asks for no token")
 		}
 	}
+	if rate := f.Lookup("command-rate"); rate != nil && rate.Value.String() == "0" && slices.Contains(rolesOf(f), node.RoleEdge) {
+		complain("a client may give any number of commands")
+	}
 	return found
+}
+
+// rolesOf are the roles that flags have a process play.
+func rolesOf(f *flag.FlagSet) []string {
+	if said := f.Lookup("roles").Value.String(); said != "" {
+		return strings.Split(said, ",")
+	}
+	return node.AllRoles(saga.Default())
 }

@@ -97,6 +97,7 @@ func TestManifestRules(t *testing.T) {
 		{"a variable is that of a flag", "settings.yaml", "SIMPLECQRS_BROKERS", "SIMPLECQRS_BROKER", "saga: no flag is given by SIMPLECQRS_BROKER"},
 		{"a variable has a value that its flag takes", "settings.yaml", "SIMPLECQRS_BROKERS: kafka-0.kafka.example.com:9092", "SIMPLECQRS_BROKERS: kafka", "topics: SIMPLECQRS_BROKERS: "},
 		{"a secret has a value that its flag takes", "secrets.example.yaml", "mongodb://simplecqrs", "http://simplecqrs", "sink: SIMPLECQRS_MONGO: "},
+		{"a client's commands are bounded", "edge.yaml", `COMMAND_RATE, value: "100"`, `COMMAND_RATE, value: "0"`, "edge: a client may give any number of commands"},
 		{"a file that is named is mounted", "edge.yaml", "value: /etc/simplecqrs/tokens", "value: /etc/simplecqrs/token", "edge: nothing is at /etc/simplecqrs/token"},
 		{"a role has a table's directory", "saga.yaml", ", -data, /data", "", "saga: keeps its tables in memory"},
 		{"that is a volume of each process's own", "saga.yaml", "mountPath: /data", "mountPath: /tables", "saga: no volume of its own at /data"},
@@ -151,6 +152,16 @@ func TestTheComponentsOfTheManifestsSayWhatTheCommandLineTakes(t *testing.T) {
 		}
 	})
 	check(t, k.check())
+	text, err = os.ReadFile(root + "/deploy/kubernetes/public-url/kustomization.yaml")
+	check(t, err)
+	check(t, yaml.Unmarshal(text, &component))
+	var added []struct{ Value struct{ Name, Value string } }
+	check(t, yaml.Unmarshal([]byte(component.Patches[0].Patch), &added))
+	if name := added[0].Value.Name; name != variable("public-url") {
+		t.Errorf("the public URL: no flag is given by %s", name)
+	}
+	_, err = publicURL(added[0].Value.Value)
+	check(t, err)
 	if code, _, log := simplecqrs(t, "plan", "check", root+"/deploy/kubernetes/plan/plan.yaml"); code != 0 {
 		t.Errorf("the plan: exit code %d, log %s", code, log)
 	}

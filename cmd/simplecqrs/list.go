@@ -22,8 +22,9 @@ func filterFlags(f *flag.FlagSet) func() map[string]string {
 	status := define(f, "status", "", oneOf(statuses...), "orders of this `status`: "+strings.Join(statuses, ", "))
 	last := f.String("type", "", "orders whose last event is of this `type`")
 	since := timeFlag(f, "since", "orders that have changed at this `time` or later")
+	until := timeFlag(f, "until", "orders that last changed before this `time`")
 	return func() map[string]string {
-		return said(map[string]string{"status": *status, "type": *last, "since": *since})
+		return said(map[string]string{"status": *status, "type": *last, "since": *since, "until": *until})
 	}
 }
 
@@ -66,14 +67,12 @@ func (c edgeClient) page(t table, next string) error {
 
 func defineList(f *flag.FlagSet) doing {
 	filter, page := filterFlags(f), pageFlags(f, "orders")
-	until := timeFlag(f, "until", "orders that last changed before this `time`")
 	sort := define(f, "sort", "oldest", oneOf("oldest", "newest"), "`which` come first: the oldest or the newest")
 	return func(ctx context.Context, c edgeClient, ids []string) error {
 		if len(ids) > 0 {
 			return wrongArguments("a list is not of orders that are named; get shows one")
 		}
 		query := filter()
-		query["until"] = *until
 		if *sort != "oldest" {
 			query["sort"] = *sort
 		}

@@ -19,6 +19,7 @@ const usage = `simplecqrs runs an order system that does CQRS on Kafka.
 
   simplecqrs topics create   make the topics that are missing, check all; do this first
   simplecqrs topics check    compare the topics with what they must be
+  simplecqrs topics list     show the topics, and how far each role is
   simplecqrs plan check      read a plan of steps and tell each mistake in it
   simplecqrs serve           run roles until interrupted
   simplecqrs order           place orders, look at them and command them
@@ -28,7 +29,7 @@ const usage = `simplecqrs runs an order system that does CQRS on Kafka.
   simplecqrs healthcheck     ask a running process whether it is ready
 
 Each takes -h. They exit with 0 if all went well, 1 if not, 2 if they were asked for
-what they do not know; order and deadletters have codes besides.
+what they do not know; those that ask an edge have codes besides.
 
 Without a broker at hand, go run ./cmd/dev brings one along.
 `
@@ -61,7 +62,7 @@ func commands() map[string]command {
 // verbs are what a command can be asked to do, for those that have several.
 func verbs() map[string][]string {
 	return map[string][]string{
-		"topics":      {"create", "check"},
+		"topics":      {"create", "check", "list"},
 		"plan":        {"check"},
 		"order":       slices.Sorted(maps.Keys(orderVerbs())),
 		"deadletters": slices.Sorted(maps.Keys(letterVerbs())),

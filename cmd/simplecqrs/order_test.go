@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os/user"
 	"slices"
 	"strings"
@@ -40,6 +42,50 @@ func TestAnOrderIsPlacedFromTheCommandLine(t *testing.T) {
 	}
 	if got := s.asks[2]; got != "POST /command wait=1" {
 		t.Errorf("it asks %s", got)
+	}
+}
+
+func TestAnOrderIsPlacedOnceForAKeyHoweverOftenItIsPlaced(t *testing.T) {
+	s := openShop(t)
+	// What stands before the edge gives up on the first, which arrives all the same.
+	shop, err := url.Parse(s.url)
+	check(t, err)
+	first := true
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(shop) },
+		ModifyResponse: func(r *http.Response) error {
+			if first {
+				r.StatusCode = http.StatusGatewayTimeout
+			}
+			first = false
+			return nil
+		},
+	})
+	defer proxy.Close()
+	const key = `of May, 7th; "first"\`
+	place := func(more ...string) (int, string, string) {
+		return simplecqrs(t, append([]string{"order", "place", "-url", proxy.URL}, more...)...)
+	}
+	inputs := []string{"-key", key, "-inputs", `{"payment":5}`}
+	if code, answer, log := place(inputs...); code != 5 || answer != "" || !strings.Contains(log, "504 Gateway Timeout") {
+		t.Errorf("the first: exit code %d, answer %s, log %s", code, answer, log)
+	}
+	id := s.events()[0].OrderID
+	for range 2 {
+		if code, answer, log := place(inputs...); code != 0 || answer != id+"\n" || log != "" {
+			t.Errorf("again: exit code %d, answer %s, log %s", code, answer, log)
+		}
+	}
+	if code, answer, log := place("-key", key); code != 4 || answer != "" ||
+		log != "simplecqrs order: the Idempotency-Key was given before with another body, for order "+id+
+			": send that body again, or this one with another key\n" {
+		t.Errorf("another body: exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if len(s.events()) != 1 {
+		t.Errorf("events %+v", s.events())
+	}
+	if code, _, log := place("-key", "another"); code != 0 || len(s.events()) != 2 {
+		t.Errorf("another key: exit code %d, log %s, events %+v", code, log, s.events())
 	}
 }
 
@@ -193,6 +239,22 @@ func TestACommandGoesToAllOrdersThatAreSo(t *testing.T) {
 	}
 }
 
+func TestACommandGoesToOrdersThatHaveNotChangedSinceATime(t *testing.T) {
+	change := order.Event{Type: order.OrderStuck, Status: order.StatusStuck}
+	s := openShop(t, rowWith("ORD-00001", "", change), rowWith("ORD-00002", "", change, change)) // a second later
+	until := opened.Add(2 * time.Second).Format(time.RFC3339)
+	if code, answer, log := s.order(t, "retry", "-status", "stuck", "-until", until, "-dry-run"); code != 0 || log != "" ||
+		!strings.Contains(answer, "ORD-00001") || strings.Contains(answer, "ORD-00002") {
+		t.Errorf("a dry run: exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if code, answer, log := s.order(t, "retry", "-until", until); code != 0 || log != "" || strings.Count(answer, "accepted") != 1 {
+		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
+	}
+	if all := s.events(); len(all) != 1 || all[0].OrderID != "ORD-00001" {
+		t.Errorf("events %+v", all)
+	}
+}
+
 func TestADryRunListsWhatIsMeantAndDoesNothing(t *testing.T) {
 	var rows []order.Row
 	for i := range 5 {
@@ -282,7 +344,7 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"get"}, "name one order"},
 		{[]string{"history", "ORD-00001", "ORD-00002"}, "name one order"},
 		{[]string{"get", "ORD-1"}, `"ORD-1" is no order id`},
-		{[]string{"pause"}, "name orders, or say by -status, -type or -since which are meant"},
+		{[]string{"pause"}, "name orders, or say by -status, -type, -since or -until which are meant"},
 		{[]string{"pause", "ORD-00001", "-status", "running"}, "name orders, or say by"},
 		{[]string{"schedule", "ORD-00001"}, "say when, with -at"},
 		{[]string{"schedule", "-at", "soon", "ORD-00001"}, "flag -at: want a time such as"},
@@ -293,6 +355,10 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"place", "ORD-00001"}, "an order's id is not for you to say"},
 		{[]string{"place", "-inputs", "[]"}, "-inputs: want a JSON object"},
 		{[]string{"place", "-inputs", "null"}, "-inputs: want a JSON object"},
+		{[]string{"place", "-key", ""}, "flag -key: want 1 to 255 visible ASCII characters or spaces"},
+		{[]string{"place", "-key", "é"}, "flag -key: want 1 to 255 visible ASCII characters or spaces"},
+		{[]string{"place", "-key", strings.Repeat("k", 256)}, "flag -key: want 1 to 255 visible ASCII characters or spaces"},
+		{[]string{"place", "-key", "k", "-n", "2"}, "-key is of one order, and does not go with -n"},
 		{[]string{"list", "ORD-00001"}, "get shows one"},
 		{[]string{"list", "-status", "lost"}, `flag -status: "lost" is unknown`},
 		{[]string{"list", "-limit", "501"}, "flag -limit: want a whole number from 1 to 500"},

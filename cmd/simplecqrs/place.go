@@ -8,6 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,13 +17,29 @@ import (
 	"simplecqrs/order"
 )
 
-// mostPlaced is how many orders can be placed by one command.
-const mostPlaced = 1_000_000
+const (
+	// mostPlaced is how many orders can be placed by one command.
+	mostPlaced = 1_000_000
+	// mostKey is how many characters the edge takes as a key.
+	mostKey = 255
+)
+
+// keyFlag is the flag with the key of an order. One that is empty is a variable that a
+// script has not set, and would place an order at each repetition.
+func keyFlag(f *flag.FlagSet) *string {
+	return define(f, "key", "", func(s string) (string, error) {
+		if s == "" || len(s) > mostKey || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' }) {
+			return "", fmt.Errorf("want 1 to %d visible ASCII characters or spaces", mostKey)
+		}
+		return s, nil
+	}, "`key` of your choosing: however often the same order is placed with it, there is one")
+}
 
 func definePlace(f *flag.FlagSet) doing {
 	inputs := jsonFlag(f, "inputs", "`JSON` object with what the steps are to work with, as {\"payment\": …}")
 	at := timeFlag(f, "at", "`time` at which the order begins")
 	n := define(f, "n", 1, count(mostPlaced), fmt.Sprintf("how many `orders` to place, %d at a time; with -o json the answers are lines", atOnce))
+	key := keyFlag(f)
 	wait := waitFlag(f, "the end of each order, which is then shown")
 	return func(ctx context.Context, c edgeClient, ids []string) error {
 		body := map[string]json.RawMessage{}
@@ -34,10 +52,17 @@ func definePlace(f *flag.FlagSet) doing {
 		if len(ids) > 0 {
 			return wrongArguments("an order's id is not for you to say")
 		}
-		if *n > 1 {
+		switch {
+		case *n > 1 && *key != "":
+			return wrongArguments("-key is of one order, and does not go with -n")
+		case *n > 1:
 			return c.placeMany(ctx, body, *n, *wait)
 		}
-		p, err := c.place(ctx, body, *wait)
+		var headers []string
+		if *key != "" {
+			headers = []string{"Idempotency-Key", strconv.Quote(*key)}
+		}
+		p, err := c.place(ctx, body, *wait, headers...)
 		switch {
 		case err != nil:
 			return err
@@ -79,15 +104,15 @@ func (p placed) judge(wait time.Duration) error {
 }
 
 // place places an order.
-func (c edgeClient) place(ctx context.Context, body map[string]json.RawMessage, wait time.Duration) (p placed, err error) {
+func (c edgeClient) place(ctx context.Context, body map[string]json.RawMessage, wait time.Duration, headers ...string) (p placed, err error) {
 	if wait > 0 && !c.raw {
 		defer c.out.waiting("the order's end").stop()
 	}
-	return c.placeOne(ctx, body, wait)
+	return c.placeOne(ctx, body, wait, headers...)
 }
 
-func (c edgeClient) placeOne(ctx context.Context, body map[string]json.RawMessage, wait time.Duration) (p placed, err error) {
-	a, err := c.ask(ctx, http.MethodPost, "/command", body, wait)
+func (c edgeClient) placeOne(ctx context.Context, body map[string]json.RawMessage, wait time.Duration, headers ...string) (p placed, err error) {
+	a, err := c.ask(ctx, http.MethodPost, "/command", body, wait, headers...)
 	if err != nil {
 		return p, err
 	}

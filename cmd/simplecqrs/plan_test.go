@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -51,6 +52,12 @@ func TestServePlaysTheRolesOfThePlan(t *testing.T) {
 	s := startServe(t, "-plan", shippingFile, "-brokers", startBroker(t, 2), "-mongo", "mongodb://127.0.0.1:1", "-query", "local")
 	s.log.said(t, "msg=serving roles=edge,order,payment,shipping,mail,saga,aggregate,sink ")
 	s.log.said(t, "msg=ready")
+	code, answer, log := simplecqrs(t, "topics", "list", "-url", s.url)
+	for _, role := range []string{"order", "payment", "shipping", "mail", "saga", "aggregate"} {
+		if code != 0 || !regexp.MustCompile(`(?m)^`+role+` +Stable +1 +0`).MatchString(answer) {
+			t.Errorf("topics list: exit code %d, log %s, no role %s in\n%s", code, log, role, answer)
+		}
+	}
 	if status, body := get(t, s.url+"/readyz"); status != http.StatusOK || !strings.Contains(body, `"name":"shipping"`) {
 		t.Errorf("readyz answers %d %s", status, body)
 	}

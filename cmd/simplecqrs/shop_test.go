@@ -33,6 +33,7 @@ type shop struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed at the next event
 	rows    map[string]order.Row
+	known   any // of the topology
 	log     []order.Event
 	asks    []string // paths and queries
 	closed  bool     // to whom asks for anything but commands
@@ -46,7 +47,7 @@ func openShop(t *testing.T, rows ...order.Row) *shop {
 	for _, r := range rows {
 		s.rows[r.ID] = r
 	}
-	handler := edge.New(edge.Config{Emit: s.Emit, Rows: s, Definition: saga.Default(), Health: edge.Health{
+	handler := edge.New(edge.Config{Emit: s.Emit, Rows: s, Definition: saga.Default(), Topology: s.Topology, Health: edge.Health{
 		Ready: func() []edge.Component { return nil }, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
 	}})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -184,6 +185,8 @@ func (s *shop) List(_ context.Context, f order.Filter, p order.Page) (rows []ord
 	}
 	return rows, order.Place{}, nil
 }
+
+func (s *shop) Topology(context.Context) (any, error) { return s.known, nil }
 
 func (s *shop) events() []order.Event {
 	s.mu.Lock()

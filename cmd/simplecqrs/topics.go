@@ -21,14 +21,18 @@ const (
 )
 
 const topicsSynopsis = `create makes the topics that are missing and checks them all; what exists it leaves
-as it is. check only compares, and exits with 1 naming each topic that differs.`
+as it is. check only compares, and exits with 1 naming each topic that differs. Both talk
+to the brokers. list asks an edge what is in the topics, and how far the roles are.`
 
 func topics(ctx context.Context, args []string, out output) error {
 	verb := ""
+	if len(args) > 0 && args[0] == "list" {
+		return topicsOfEdge().run(ctx, args, out)
+	}
 	if len(args) > 0 && (args[0] == "create" || args[0] == "check") {
 		verb, args = args[0], args[1:]
 	}
-	name := "topics create|check"
+	name := "topics create|check|list"
 	if verb != "" {
 		name = "topics " + verb
 	}
@@ -40,7 +44,7 @@ func topics(ctx context.Context, args []string, out output) error {
 		return err
 	}
 	if verb == "" {
-		return refuse(f, errors.New("say create or check"))
+		return refuse(f, errors.New("say create, check or list"))
 	}
 	wanted := processors.Topics(int32(*partitions), int16(*replication))
 	err := withClient(ctx, brokers, func(ctx context.Context, client *stream.Client) error {

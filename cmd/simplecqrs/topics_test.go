@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -75,6 +76,38 @@ func TestNoTopicIsMadeBesideOneThatDiffers(t *testing.T) {
 	check(t, err)
 	if diff := cmp.Diff([]string{"view.order"}, found.Names()); diff != "" {
 		t.Errorf("topics (-want +got):\n%s", diff)
+	}
+}
+
+func TestTopicsAndRolesAreShownAsTheEdgeTellsOfThem(t *testing.T) {
+	s := openShop(t)
+	s.known = json.RawMessage(`{"time":"2026-01-02T03:04:05Z","partitions":12,` +
+		`"topics":[{"topic":"store.order","records":1234},{"topic":"view.order","records":56}],` +
+		`"roles":[{"role":"order","group":"order","members":[{"id":"a"},{"id":"b"}],"state":"Stable","committed":1230,"end":1234,"lag":4,"partitions":[]},` +
+		`{"role":"saga","group":"saga","members":[],"state":"Empty","committed":1234,"end":1234,"lag":0,` +
+		`"loop":{"topic":"saga.timers","committed":7,"end":9,"lag":2},"partitions":[]}],` +
+		`"local":[{"role":"edge","state":"running","ready":true,"lag":0},{"role":"sink","state":"down","ready":false,"detail":"no\u001b store"}]}`)
+	const want = `TOPIC        PARTITIONS  RECORDS
+store.order  12          1234
+view.order   12          56
+
+ROLE   STATE   MEMBERS  LAG  LOOP LAG
+order  Stable  2        4
+saga   Empty   0        0    2
+
+IN THE EDGE  STATE    READY  LAG  DETAIL
+edge         running  yes    0
+sink         down                 no  store
+`
+	code, answer, log := simplecqrs(t, "topics", "list", "-url", s.url)
+	if diff := cmp.Diff(want, answer); diff != "" || code != 0 || log != "" {
+		t.Errorf("exit code %d, log %s, answer (-want +got):\n%s", code, log, diff)
+	}
+	t.Setenv("SIMPLECQRS_URL", s.url)
+	t.Setenv("SIMPLECQRS_O", "json")
+	_, asked := get(t, s.url+"/query/stats/topology")
+	if code, answer, log := simplecqrs(t, "topics", "list"); code != 0 || log != "" || answer != asked || !strings.Contains(answer, `"group":"saga"`) {
+		t.Errorf("as JSON: exit code %d, log %s, answer %s, want %s", code, log, answer, asked)
 	}
 }
 

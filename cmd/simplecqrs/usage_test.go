@@ -16,8 +16,10 @@ func TestAMistakeInTheArgumentsIsToldBeforeAnythingStarts(t *testing.T) {
 		want string
 	}{
 		{[]string{"brew"}, `simplecqrs: unknown command "brew"`},
-		{[]string{"topics"}, "simplecqrs topics: say create or check"},
+		{[]string{"topics"}, "simplecqrs topics: say create, check or list"},
 		{[]string{"topics", "delete"}, `simplecqrs topics: unexpected argument "delete"`},
+		{[]string{"topics", "list", "store.order"}, `simplecqrs topics: unexpected argument "store.order"`},
+		{[]string{"topics", "list", "-brokers", "127.0.0.1:1"}, "flag provided but not defined: -brokers"},
 		{append([]string{"topics", "create", "-partitions", "0"}, nobody...), "flag -partitions: want a whole number from 1 to 10000"},
 		{append([]string{"topics", "check", "-replication", "-1"}, nobody...), "flag -replication: want a whole number from 1 to 100"},
 		{[]string{"topics", "check", "-brokers", "kafka"}, `flag -brokers: "kafka" is no address: want host:port`},
@@ -68,7 +70,8 @@ func TestHelpIsNoMistake(t *testing.T) {
 		{[]string{"-h"}, slices.Collect(maps.Keys(commands()))},
 		{[]string{"help"}, slices.Collect(maps.Keys(commands()))},
 		{[]string{"serve", "-h"}, []string{"-roles", "-plan", "-brokers", "-mongo", "-listen", "-data", "-query", "edge,order,payment,mail,saga,aggregate,sink"}},
-		{[]string{"topics", "-h"}, []string{"create", "check", "-brokers", "-partitions", "-replication"}},
+		{[]string{"topics", "-h"}, []string{"create", "check", "list", "-brokers", "-partitions", "-replication"}},
+		{[]string{"topics", "list", "-h"}, []string{"-url", "-token", "-o", "5 the edge is not there"}},
 		{[]string{"topics", "create", "--help"}, []string{"-brokers", "-partitions", "-replication"}},
 		{[]string{"bench", "-h"}, []string{"-brokers", "-mongo", "-n", "-rate", "burst"}},
 		{[]string{"plan", "-h"}, []string{"plan check FILE", "line"}},
