@@ -44,8 +44,9 @@ type Config struct {
 	Rows       Rows
 	Definition saga.Definition // what new orders follow
 	Log        Log
-	// Sources looks for an order where it is kept; see [Record] for the log's.
-	Sources func(context.Context, order.Row) (Sources, error)
+	// Sources looks for an order where it is kept. A side that cannot be asked, or has not
+	// got it, is noted in what it gives; an *order.Error NotFound if no side has it.
+	Sources func(ctx context.Context, id string) (Sources, error)
 	Letters Letters
 	// Redrive writes a record to the log by which a role is to see to a letter, and returns
 	// once it is acknowledged.

@@ -31,19 +31,15 @@ type listed struct {
 	Version   int64        `json:"version"`
 	CreatedAt time.Time    `json:"createdAt"`
 	UpdatedAt time.Time    `json:"updatedAt"`
-	StartAt   *time.Time   `json:"startAt,omitempty"`
+	StartAt   time.Time    `json:"startAt,omitzero"`
 	Parked    string       `json:"parked,omitempty"`
 }
 
 func listedOf(r order.Row) listed {
-	l := listed{
+	return listed{
 		ID: r.ID, Status: r.Meta.Shown(), Type: r.Type, Version: r.Meta.Version,
-		CreatedAt: r.Meta.CreatedAt, UpdatedAt: r.Meta.UpdatedAt, Parked: r.Meta.Parked,
+		CreatedAt: r.Meta.CreatedAt, UpdatedAt: r.Meta.UpdatedAt, StartAt: r.Meta.StartAt, Parked: r.Meta.Parked,
 	}
-	if !r.Meta.StartAt.IsZero() {
-		l.StartAt = &r.Meta.StartAt
-	}
-	return l
 }
 
 // list shows orders, those that were placed first or last first: GET /query.

@@ -60,6 +60,7 @@ type history struct {
 	Version   int64        `json:"version"`
 	CreatedAt time.Time    `json:"createdAt"`
 	UpdatedAt time.Time    `json:"updatedAt"`
+	StartAt   time.Time    `json:"startAt,omitzero"`
 	Parked    string       `json:"parked,omitempty"`
 	History   []entry      `json:"history"`
 }
@@ -122,7 +123,7 @@ func (e *edge) history(w http.ResponseWriter, r *http.Request) error {
 func historyOf(row order.Row) ([]byte, error) {
 	m := row.Meta
 	h := history{
-		ID: row.ID, Status: m.Shown(), Version: m.Version, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
+		ID: row.ID, Status: m.Shown(), Version: m.Version, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, StartAt: m.StartAt,
 		Parked: m.Parked, History: make([]entry, len(m.History)),
 	}
 	var status order.Status

@@ -83,6 +83,18 @@ func TestTheHistoryTellsWhatHappenedWhenAndWhy(t *testing.T) {
 		`{"id":"ORD-B384F","status":"cancelled","version":10,`+times+`"parked":"a bug",`+entries)
 }
 
+func TestTheHistoryOfAnOrderThatWasScheduledTellsWhenItBegins(t *testing.T) {
+	w := newWorld(t)
+	row := order.Fold(order.Row{}, order.Event{
+		OrderID: seedID, Type: order.OrderScheduled, ID: "1", Time: began, Attempt: 1, StartAt: began.Add(time.Hour),
+	})
+	w.get = has(row)
+	w.do(http.MethodGet, "/query/"+seedID+"/history").want(t, http.StatusOK,
+		`{"id":"ORD-B384F","status":"scheduled","version":1,"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z",`+
+			`"startAt":"2026-01-02T04:04:05Z","history":[{"id":"1","type":"ORDER_SCHEDULED","time":"2026-01-02T03:04:05Z","attempt":1,`+
+			`"cause":{"kind":"client"},"before":"","after":"scheduled"}]}`+"\n")
+}
+
 func TestTheHistoryOfAnOrderWithoutEventsIsEmpty(t *testing.T) {
 	w := newWorld(t)
 	w.get = has(order.Park(order.Row{}, seedID, "store.order/0/7", "a bug"))

@@ -14,7 +14,7 @@ import (
 // Sources are an order as it lies where it is kept.
 type Sources struct {
 	Events   []Record          `json:"events"`   // of the log
-	Row      json.RawMessage   `json:"row"`      // of the aggregate's table
+	Row      json.RawMessage   `json:"row"`      // of the aggregate's table, as this process has it
 	Document json.RawMessage   `json:"document"` // of the read store, as extended JSON
 	Notes    map[string]string `json:"notes"`    // why a member is incomplete or null
 }
@@ -55,10 +55,6 @@ func (e *edge) sources(w http.ResponseWriter, r *http.Request) error {
 	if err := orderID(id); err != nil {
 		return err
 	}
-	row, err := e.find(r.Context(), id)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := waiting(r, lookTime)
 	defer cancel()
 	late := &order.Error{Kind: order.Unavailable, Detail: "the order's sources were not found within " + lookTime.String()}
@@ -68,9 +64,9 @@ func (e *edge) sources(w http.ResponseWriter, r *http.Request) error {
 	case <-ctx.Done():
 		return late
 	}
-	found, err := e.Sources(ctx, row)
+	found, err := e.Sources(ctx, id)
 	switch {
-	case ctx.Err() != nil && r.Context().Err() == nil:
+	case err != nil && ctx.Err() != nil && r.Context().Err() == nil:
 		return late
 	case err != nil:
 		return err

@@ -17,37 +17,54 @@ import (
 
 func TestAnOrdersSourcesAreShownAsTheyAre(t *testing.T) {
 	w := newWorld(t)
-	w.get = has(complete(seedID))
-	w.kept = func(_ context.Context, r order.Row) (Sources, error) {
+	w.kept = func(_ context.Context, id string) (Sources, error) {
 		return Sources{
 			Events: []Record{
-				{3, 42, began, map[string]string{"ce_type": "X"}, JSON([]byte(`{"id":"` + r.ID + `"}`))},
+				{3, 42, began, map[string]string{"ce_type": "X"}, JSON([]byte(`{"id":"` + id + `"}`))},
 				{3, 43, began, map[string]string{}, JSON([]byte(`no "JSON"`))},
 				{3, 44, began, map[string]string{}, JSON(nil)},
 			},
-			Row: JSON([]byte(`{"b":1,"a":2}`)), Notes: map[string]string{"document": "why"},
+			Row: JSON([]byte(`{"b":1,"a":2}`)), Notes: map[string]string{"events": "some", "row": "old", "document": "why"},
 		}, nil
 	}
 	w.do(http.MethodGet, "/query/"+seedID+"/sources").want(t, http.StatusOK, `{"events":[`+
 		`{"partition":3,"offset":42,"time":"2026-01-02T03:04:05Z","headers":{"ce_type":"X"},"value":{"id":"ORD-B384F"}},`+
 		`{"partition":3,"offset":43,"time":"2026-01-02T03:04:05Z","headers":{},"value":"no \"JSON\""},`+
 		`{"partition":3,"offset":44,"time":"2026-01-02T03:04:05Z","headers":{},"value":""}],`+
-		`"row":{"b":1,"a":2},"document":null,"notes":{"document":"why"}}`+"\n")
+		`"row":{"b":1,"a":2},"document":null,"notes":{"document":"why","events":"some","row":"old"}}`+"\n")
 }
 
 func TestTheSourcesOfWhatIsNoOrderAreNotLookedFor(t *testing.T) {
 	w := newWorld(t)
-	w.do(http.MethodGet, "/query/"+seedID+"/sources").wantProblem(t, http.StatusNotFound, "no order found for "+seedID)
+	w.kept = func(context.Context, string) (Sources, error) {
+		t.Error("looked for")
+		return Sources{}, nil
+	}
 	w.do(http.MethodGet, "/query/x/sources").wantProblem(t, http.StatusBadRequest,
 		`"x" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`)
+}
+
+// Where queries are answered from is one of the sides, and nobody whom the others wait for.
+func TestAnOrdersSourcesAreShownWhileTheReadSideIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.get = func(context.Context, string) (order.Row, error) {
+		return order.Row{}, &order.Error{Kind: order.Unavailable, Detail: "the read store is away"}
+	}
+	w.kept = func(context.Context, string) (Sources, error) {
+		return Sources{Events: []Record{}, Row: JSON([]byte(`{"a":1}`)), Notes: map[string]string{"document": "away"}}, nil
+	}
+	w.do(http.MethodGet, "/query/"+seedID+"/sources").want(t, http.StatusOK,
+		`{"events":[],"row":{"a":1},"document":null,"notes":{"document":"away"}}`+"\n")
+
+	w.kept = func(_ context.Context, id string) (Sources, error) { return Sources{}, order.NoSuchOrder(id) }
+	w.do(http.MethodGet, "/query/"+seedID+"/sources").wantProblem(t, http.StatusNotFound, "no order found for "+seedID)
 }
 
 func TestTheLogIsLookedThroughForAFewClientsAtOnceAndForABoundedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.get = has(complete(seedID))
 		var now, most atomic.Int64
-		w.kept = func(ctx context.Context, _ order.Row) (Sources, error) {
+		w.kept = func(ctx context.Context, _ string) (Sources, error) {
 			for n, m := now.Add(1), most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 				continue
 			}
@@ -72,10 +89,22 @@ func TestTheLogIsLookedThroughForAFewClientsAtOnceAndForABoundedTime(t *testing.
 	})
 }
 
+// What was found when the time was over is shown.
+func TestSourcesThatWereFoundInPartAreShownThoughTheTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.kept = func(ctx context.Context, _ string) (Sources, error) {
+			<-ctx.Done()
+			return Sources{Events: []Record{}, Row: JSON([]byte(`{"a":1}`)), Notes: map[string]string{"events": "late"}}, nil
+		}
+		w.do(http.MethodGet, "/query/"+seedID+"/sources").want(t, http.StatusOK,
+			`{"events":[],"row":{"a":1},"document":null,"notes":{"events":"late"}}`+"\n")
+	})
+}
+
 func TestSourcesThatCannotBeHadAreOurFailure(t *testing.T) {
 	w := newWorld(t)
-	w.get = has(complete(seedID))
-	w.kept = func(context.Context, order.Row) (Sources, error) { return Sources{}, errors.New("10.0.0.7 says no") }
+	w.kept = func(context.Context, string) (Sources, error) { return Sources{}, errors.New("10.0.0.7 says no") }
 	w.do(http.MethodGet, "/query/"+seedID+"/sources").wantProblem(t, http.StatusInternalServerError, "")
 	w.wantLogged("10.0.0.7 says no")
 }

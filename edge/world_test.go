@@ -32,10 +32,10 @@ type world struct {
 	await func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error)
 	list  func(ctx context.Context, f order.Filter, p order.Page) ([]order.Row, order.Place, error)
 	ready []Component
-	feed  feed                                              // what those who follow all are told
-	kept  func(context.Context, order.Row) (Sources, error) // where orders are kept
-	away  bool                                              // the log's brokers do not answer
-	guard Guard                                             // set before the handler is made
+	feed  feed                                                  // what those who follow all are told
+	kept  func(ctx context.Context, id string) (Sources, error) // where orders are kept
+	away  bool                                                  // the log's brokers do not answer
+	guard Guard                                                 // set before the handler is made
 
 	topology func(ctx context.Context) (any, error)
 	stats    func(ctx context.Context) any
@@ -60,7 +60,7 @@ func newGuardedWorld(t *testing.T, g Guard) *world {
 	}
 	w.handler = New(Config{
 		Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h, Log: w,
-		Sources:  func(ctx context.Context, r order.Row) (Sources, error) { return w.kept(ctx, r) },
+		Sources:  func(ctx context.Context, id string) (Sources, error) { return w.kept(ctx, id) },
 		Topology: func(ctx context.Context) (any, error) { return w.topology(ctx) },
 		Letters:  letters{&box{world: w}},
 	})

@@ -1,10 +1,7 @@
 package node
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"simplecqrs/codecs"
 	"simplecqrs/edge"
@@ -45,55 +42,4 @@ func (n *Node) message(partitions int32) func(stream.Raw) []byte {
 		}
 		return edge.Message(r.Partition, r.Offset, e)
 	}
-}
-
-const (
-	// maxScanned bounds the records of the log among which an order's are looked for.
-	// Of the order's partition those count that were written from its first event to
-	// its last, so more than this only if the order took long.
-	maxScanned = 50_000
-	// clockSkew is how far the clocks may be apart of those who write events.
-	clockSkew = time.Minute
-)
-
-// sources looks for an order where it is kept.
-func (n *Node) sources(partitions int32) func(context.Context, order.Row) (edge.Sources, error) {
-	return func(ctx context.Context, row order.Row) (edge.Sources, error) {
-		s := edge.Sources{Events: []edge.Record{}, Notes: map[string]string{}}
-		left, err := n.client.Scan(ctx, codecs.StoreOrder, stream.Partition(row.ID, int(partitions)),
-			row.Meta.CreatedAt.Add(-clockSkew), row.Meta.UpdatedAt.Add(clockSkew), maxScanned, func(r stream.Raw) {
-				if string(r.Key) != row.ID {
-					return
-				}
-				one := edge.Record{Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Headers: map[string]string{}, Value: edge.JSON(r.Value)}
-				for name, value := range r.Headers {
-					one.Headers[name] = string(value)
-				}
-				s.Events = append(s.Events, one)
-			})
-		if err != nil {
-			return s, err
-		}
-		if left > 0 {
-			s.Notes["events"] = fmt.Sprintf("looked at the first %d records of the partition since the order began; %d later ones were not looked at", maxScanned, left)
-		}
-		if s.Row, err = (codecs.Row{}).Encode(row); err != nil {
-			return s, err
-		}
-		var why *order.Error
-		switch s.Document, err = n.document(ctx, row.ID); {
-		case errors.As(err, &why):
-			s.Notes["document"] = why.Detail
-		case err != nil:
-			return s, err
-		}
-		return s, nil
-	}
-}
-
-func (n *Node) document(ctx context.Context, id string) ([]byte, error) {
-	if n.mongo == nil {
-		return nil, &order.Error{Kind: order.Unavailable, Detail: "this process has no read store"}
-	}
-	return n.mongo.Document(ctx, id)
 }

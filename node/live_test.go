@@ -155,58 +155,6 @@ func TestAnOrderCanBeFollowed(t *testing.T) {
 	}
 }
 
-func TestAnOrdersSourcesAreShownSideBySide(t *testing.T) {
-	w := newWorld(t)
-	n := w.start().ready()
-	for range 3 {
-		n.ended(n.place())
-	}
-	id := n.place()
-	row := n.ended(id)
-	status, body := n.get("/query/" + id + "/sources")
-	var got struct {
-		Events []struct {
-			Partition int32
-			Offset    int64
-			Headers   map[string]string
-			Value     struct{ ID, Type string }
-		}
-		Row      json.RawMessage
-		Document struct {
-			ID    string `json:"_id"`
-			Order struct{ Version int64 }
-		}
-		Notes map[string]string
-	}
-	check(t, json.Unmarshal([]byte(body), &got))
-	var types []order.Type
-	for i, e := range got.Events {
-		types = append(types, order.Type(e.Value.Type))
-		if e.Value.ID != id || e.Headers["ce_type"] != e.Value.Type || e.Partition != stream.Partition(id, partitions) ||
-			i > 0 && e.Offset <= got.Events[i-1].Offset {
-			t.Errorf("event %d: %+v", i, e)
-		}
-	}
-	encoded, err := codecs.Row{}.Encode(row)
-	check(t, err)
-	if diff := cmp.Diff(happy, types); diff != "" || status != http.StatusOK {
-		t.Errorf("answered %d with the events (-want +got):\n%s", status, diff)
-	}
-	if diff := cmp.Diff(string(encoded), string(got.Row)); diff != "" {
-		t.Errorf("the row (-want +got):\n%s", diff)
-	}
-	if got.Document.ID != id || got.Document.Order.Version != row.Meta.Version || len(got.Notes) > 0 {
-		t.Errorf("the document: %+v; notes %v", got.Document, got.Notes)
-	}
-	alone := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal }).ready()
-	if _, body := alone.get("/query/" + id + "/sources"); !strings.Contains(body, `"document":null,"notes":{"document":"this process has no read store"}`) {
-		t.Errorf("without a read store: %s", body)
-	}
-	if status, _ := alone.get("/query/ORD-B384F/sources"); status != http.StatusNotFound {
-		t.Errorf("of an unknown order: %d", status)
-	}
-}
-
 // An event that lies where its key does not belong is told of once it was sent on.
 func TestTheStreamOfAllPassesOverWhatIsNoEvent(t *testing.T) {
 	w := newWorld(t)

@@ -70,14 +70,14 @@ func failure(f kgo.Fetches) error {
 
 // Scan visits the records that were written to a partition from one time to
 // another, by the records' own times, at most so many. It gives how many it left
-// out because of that.
+// out because of that: of the later ones, or, if from is zero, of the earlier.
 func (c *Client) Scan(ctx context.Context, topic string, partition int32, from, to time.Time, limit int64, visit func(Raw)) (left int64, err error) {
 	offset := func(at time.Time) int64 {
 		if err != nil {
 			return 0
 		}
 		var listed kadm.ListedOffsets
-		listed, err = c.admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), topic)
+		listed, err = c.admin.ListOffsetsAfterMilli(ctx, max(at.UnixMilli(), 0), topic) // less has other meanings
 		if err = errors.Join(err, listed.Error()); err != nil {
 			err = fmt.Errorf("stream: looking for a time in %s: %w", topic, err)
 			return 0
@@ -90,7 +90,11 @@ func (c *Client) Scan(ctx context.Context, topic string, partition int32, from, 
 		return 0, err
 	}
 	left = max(end-begin-limit, 0)
-	end -= left
+	if from.IsZero() {
+		begin += left
+	} else {
+		end -= left
+	}
 	reader, err := c.reader(topic, map[int32]int64{partition: begin})
 	if err != nil {
 		return 0, err

@@ -539,6 +539,8 @@ func TestAScanVisitsWhatWasWrittenToAPartitionBetweenTwoTimes(t *testing.T) {
 		{"up to the end", at(96), at(100_000), 100, "[97 99]", 0},
 		{"none yet", at(101), at(1000), 100, "[]", 0},
 		{"none before", at(-10), at(-5), 100, "[]", 0},
+		{"the latest", time.Time{}, at(11), 3, "[5 7 9]", 2},
+		{"all", time.Time{}, at(5), 100, "[1 3]", 0},
 	} {
 		found := []string{}
 		left, err := client.Scan(w.context(), string(topic), 1, c.from, c.to, c.limit, func(r Raw) {

@@ -1,6 +1,6 @@
 // The view #/orders/ID: one order, live.
 
-import { actionBar } from './actions.js';
+import { actionBar, standing } from './actions.js';
 import * as api from './api.js';
 import { chip, el, fill, say } from './dom.js';
 import { ended } from './events.js';
@@ -35,6 +35,7 @@ export function view({ id, signal }) {
     fill(status, chip(now.status), now.parked && chip('bad', 'parked'));
     const took = new Date(now.updatedAt) - new Date(now.createdAt);
     fill(facts, 'placed ', moment(now.createdAt), ' · changed ', moment(now.updatedAt),
+      standing(now).beneath === 'scheduled' && [' · begins ', moment(now.startAt)],
       ended(now.status) && ` · took ${span(took)}`, ` · version ${now.version}`);
     if (now.parked) {
       fill(trouble, el('p', { class: 'note bad' }, 'The order is parked behind a dead letter: later events wait until that is redriven or discarded. ',

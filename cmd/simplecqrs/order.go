@@ -105,7 +105,7 @@ func defineGet(*flag.FlagSet) doing {
 			return c.out.print(string(a.body))
 		}
 		status, why := order.Status(a.header.Get("Order-Status")), ""
-		if status == order.StatusStuck || status.Ended() && status != order.StatusCompleted {
+		if status == order.StatusScheduled || status == order.StatusStuck || status.Ended() && status != order.StatusCompleted {
 			if h, _, err := c.history(ctx, id); err == nil { // the order is shown without, too
 				why = h.why()
 			}
@@ -145,6 +145,7 @@ type history struct {
 	ID, Parked string
 	Status     order.Status
 	CreatedAt  time.Time
+	StartAt    time.Time // of an order that was scheduled
 	History    []json.RawMessage
 }
 

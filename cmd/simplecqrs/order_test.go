@@ -114,6 +114,17 @@ func TestAnOrderThatFailedOrIsStuckIsShownWithWhy(t *testing.T) {
 	}
 }
 
+func TestAScheduledOrderIsShownWithWhenItBegins(t *testing.T) {
+	row := order.Fold(order.Row{}, order.Event{OrderID: "ORD-00001", Type: order.OrderScheduled, ID: "1", Time: opened, StartAt: opened.Add(time.Hour)})
+	s := openShop(t, order.Fold(row, order.Event{OrderID: "ORD-00001", Type: order.OrderCommandRejected, ID: "2", Time: opened, Reason: "no"}))
+	code, answer, _ := s.order(t, "get", "ORD-00001")
+	const want = "ORD-00001  scheduled  ORDER_COMMAND_REJECTED\n  why     begins at 2026-01-02T04:04:05.000Z\n" +
+		"  events  ORDER_SCHEDULED, ORDER_COMMAND_REJECTED\n"
+	if diff := cmp.Diff(want, answer); diff != "" || code != 0 {
+		t.Errorf("exit code %d, answer (-want +got):\n%s", code, diff)
+	}
+}
+
 func TestAHistoryIsShownForPeopleAndDoesNothingToTheirTerminal(t *testing.T) {
 	s := openShop(t, order.Park(rowWith("ORD-00001", "",
 		order.Event{Type: order.Cancel.Type(), Actor: "ann", Reason: "no \x1b[2J\nmoney"},

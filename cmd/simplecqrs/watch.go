@@ -101,8 +101,11 @@ func endOf(h history) error {
 }
 
 // why is the last reason that was told in an order's history, unless it says no more than
-// the status does.
+// the status does; of a scheduled order it is when it begins.
 func (h history) why() (why string) {
+	if h.Status == order.StatusScheduled {
+		return "begins at " + instant(h.StartAt)
+	}
 	if all, err := h.entries(); err == nil {
 		for _, e := range all {
 			why = cmp.Or(e.Reason, why)

@@ -70,11 +70,18 @@ export function actions(world) {
   });
 
   test('a scheduled order is given another time', async () => {
-    const id = await world.place({ startAt: '2099-01-01T00:00:00Z' });
+    const startAt = '2099-01-01T00:00:00Z';
+    const id = await world.place({ startAt });
     await world.until(id, (h) => h.status === 'scheduled');
     await visit(world, `#/orders/${id}`, async (page) => {
       await isNow(page, 'scheduled');
       assert.deepEqual(await offered(page), ['pause', 'schedule', 'cancel']);
+      await page.locator('.facts-line', { hasText: 'begins' }).locator(`time[datetime="${startAt}"]`).waitFor();
+      await page.locator('[data-verb=schedule]').click();
+      const field = await page.locator('dialog [name=startAt]').inputValue();
+      assert.equal(await page.evaluate((local) => new Date(local).getTime(), field), Date.parse(startAt));
+      await page.keyboard.press('Escape');
+      await page.locator('dialog').waitFor({ state: 'detached' });
       await give(page, 'schedule', { startAt: '2020-01-01T00:00:00' });
       await isNow(page, 'completed');
     });

@@ -75,11 +75,17 @@ export function order(world) {
       await page.locator('button.event').nth(3).click();
       await page.locator('.record[open]', { hasText: `${id}/PAYMENT_COMPLETED/1` }).first().waitFor();
     });
-    // What the document carries of the row is read, and not shown as a string.
+    // What the document carries of the row is read, and not shown as a string; of a row that is not here it is told why.
     await visit(world, `#/orders/${id}`, async (page) => {
       await shows(page, '.side > pre', '"amount": 12.5');
+      await shows(page, '.side .note', 'is in no table of this process');
     }, {
-      setUp: (page) => page.route('**/sources', (route) => route.fulfill({ json: { events: [], row: null, document: { _id: id, order: { version, row: '{"payment":{"amount":12.5}}' } } } })),
+      setUp: (page) => page.route('**/sources', (route) => route.fulfill({
+        json: {
+          events: [], row: null, document: { _id: id, order: { version, row: '{"payment":{"amount":12.5}}' } },
+          notes: { row: 'partition 3 of view.order is in no table of this process' },
+        },
+      })),
     });
   });
 
