@@ -72,7 +72,7 @@ export function view({ signal }) {
     el('table', {}, el('thead', {}, el('tr', {}, columns.map(([h, isNumber]) => el('th', { scope: 'col', class: isNumber && 'num' }, h)))), body));
   return [
     el('div', { class: 'head' }, el('h1', { tabindex: -1 }, 'Topology'),
-      el('p', { class: 'muted' }, 'A plain box is a role, in one process or in many, and those around the log are each a consumer group of their own; the sink reads all there is in each process. A coloured box is a topic. No role calls another: each reads what the others wrote. ',
+      el('p', { class: 'muted' }, 'A plain box is a role, in one process or in many, and those around the log are each a consumer group of their own. A coloured box is a topic. No role calls another: each reads what the others wrote. ',
         el('a', { href: '/monitor' }, 'What each processor of this process does'), ' · ', el('a', { href: '/docs' }, 'The API'))),
     trouble,
     el('section', { class: 'panel', 'aria-label': 'Picture of the topology' }, picture),
