@@ -63,8 +63,9 @@ func (n *Node) tabled() string {
 	return "those that do are: " + strings.Join(roles, ", ")
 }
 
-// groups are the consumer groups of the definition, wherever they run. One of a step
-// that is another service's has a name that we do not know.
+// groups are the consumer groups of the definition, wherever they run, and the one by
+// which the sink tells how far it is. One of a step that is another service's has a name
+// that we do not know.
 func (c Config) groups() []stream.Group {
 	var all []stream.Group
 	for _, s := range c.Definition.Names() {
@@ -75,16 +76,17 @@ func (c Config) groups() []stream.Group {
 	return append(all,
 		stream.Group{Role: processors.RoleSaga, Name: processors.RoleSaga, Topic: codecs.StoreOrder, Loop: codecs.SagaTimers},
 		stream.Group{Role: processors.RoleAggregate, Name: processors.GroupView, Topic: codecs.StoreOrder},
+		stream.Group{Role: views.RoleSink, Name: views.RoleSink, Topic: codecs.ViewOrder, View: true},
 	)
 }
 
 // local is how a part of this process is doing.
 type local struct {
-	Role   string `json:"role"`
-	State  string `json:"state"`
-	Ready  bool   `json:"ready"`
-	Detail string `json:"detail,omitempty"`
-	Lag    *int64 `json:"lag,omitempty"` // of a view, which has no group that the brokers know
+	Role          string `json:"role"`
+	State         string `json:"state"`
+	Ready         bool   `json:"ready"`
+	Detail        string `json:"detail,omitempty"`
+	*stream.Reach        // of a view here; nil for all else
 }
 
 // topology is what the brokers know of all roles, and what this process knows of its own.
@@ -105,19 +107,15 @@ func (n *Node) topology(ctx context.Context) (any, error) {
 }
 
 func (n *Node) local(ctx context.Context) []local {
-	lags := map[string]int64{}
+	reached := map[string]*stream.Reach{}
 	for _, s := range n.client.Stats(ctx) {
-		if lag, known := s.Lag(); known && s.Kind == "view" {
-			lags[s.Role] = lag
+		if reach, known := s.Reach(); known && s.Kind == "view" {
+			reached[s.Role] = &reach
 		}
 	}
 	all := []local{}
 	for _, c := range n.components() {
-		l := local{Role: c.Name, State: c.State, Ready: c.Ready, Detail: c.Detail}
-		if lag, found := lags[c.Name]; found {
-			l.Lag = &lag
-		}
-		all = append(all, l)
+		all = append(all, local{c.Name, c.State, c.Ready, c.Detail, reached[c.Name]})
 	}
 	return all
 }

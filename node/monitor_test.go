@@ -35,7 +35,7 @@ func (r *running) topologyNow() (t topologyAnswer) {
 func TestTheWholeSystemIsSeenFromAnyEdge(t *testing.T) {
 	w := newWorld(t)
 	edge := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal })
-	rest := w.start(func(c *Config) { c.Roles = []string{"order", "payment", "mail", "saga", "aggregate"} })
+	rest := w.start(func(c *Config) { c.Roles = []string{"order", "payment", "mail", "saga", "aggregate", "sink"} })
 	edge.ready()
 	rest.ready()
 	id := edge.place()
@@ -57,7 +57,7 @@ func TestTheWholeSystemIsSeenFromAnyEdge(t *testing.T) {
 	}
 	want := []string{
 		"order order Stable 1 4 false", "payment payment Stable 1 4 false", "mail mail Stable 1 4 false",
-		"saga saga Stable 1 4 true", "aggregate view Stable 1 4 false",
+		"saga saga Stable 1 4 true", "aggregate view Stable 1 4 false", "sink sink Empty 0 4 false",
 	}
 	if got := strings.Join(said, "\n"); got != strings.Join(want, "\n") || seen.Partitions != partitions {
 		t.Errorf("of %d partitions each:\n%s", seen.Partitions, got)
@@ -65,8 +65,8 @@ func TestTheWholeSystemIsSeenFromAnyEdge(t *testing.T) {
 	if seen.Topics[0] != (stream.TopicRecords{Topic: codecs.StoreOrder, Records: int64(len(happy))}) {
 		t.Errorf("topics: %+v", seen.Topics)
 	}
-	if len(seen.Local) != 3 || seen.Local[0].Role != "table" || !seen.Local[0].Ready || seen.Local[0].Lag == nil || *seen.Local[0].Lag != 0 ||
-		seen.Local[1].Role != "letters" || seen.Local[2].Role != RoleEdge || seen.Local[2].Lag != nil {
+	if len(seen.Local) != 3 || seen.Local[0].Role != "table" || !seen.Local[0].Ready || seen.Local[0].Reach == nil || *seen.Local[0].Reach != (stream.Reach{Committed: 6, End: 6}) ||
+		seen.Local[1].Role != "letters" || seen.Local[2].Role != RoleEdge || seen.Local[2].Reach != nil {
 		t.Errorf("local: %+v", seen.Local)
 	}
 
@@ -100,6 +100,30 @@ func TestTheWholeSystemIsSeenFromAnyEdge(t *testing.T) {
 	}
 }
 
+func TestTheSinksLagIsSeenFromAnEdgeThatIsAnotherProcess(t *testing.T) {
+	w := newWorld(t)
+	edge := w.start(func(c *Config) { c.Roles, c.Query = []string{RoleEdge}, QueryLocal })
+	rest := w.start(func(c *Config) { c.Roles = []string{"order", "payment", "mail", "saga", "aggregate"} })
+	edge.ready()
+	rest.ready()
+	seen := func(state string, committed, end int64) {
+		t.Helper()
+		w.await(fmt.Sprintf("the sink to be seen at %d of %d", committed, end), func() bool {
+			all := edge.topologyNow().Roles
+			s := all[len(all)-1]
+			return s.Role == "sink" && s.State == state && s.Reach == stream.Reach{Committed: committed, End: end, Lag: end - committed}
+		})
+	}
+	rows := int64(len(happy))
+	edge.ended(edge.place())
+	seen("Dead", 0, rows) // there has never been one
+	sink := w.start(func(c *Config) { c.Roles = []string{"sink"} })
+	seen("Empty", rows, rows)
+	sink.stop()
+	edge.ended(edge.place())
+	seen("Empty", rows, 2*rows)
+}
+
 func TestOfAStepThatIsAnothersNoGroupIsAskedAbout(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
@@ -112,7 +136,7 @@ func TestOfAStepThatIsAnothersNoGroupIsAskedAbout(t *testing.T) {
 	for _, g := range c.groups() {
 		names = append(names, g.Name)
 	}
-	if got := strings.Join(names, " "); got != "payment saga view" {
+	if got := strings.Join(names, " "); got != "payment saga view sink" {
 		t.Errorf("groups: %s", got)
 	}
 }

@@ -26,7 +26,8 @@
 //     rebalance (lanes.go).
 //   - Any number of readers follow a topic from any place in it, for the price of one,
 //     and none of them waits for another (tail.go, cursor.go).
-//   - A view's offset moves only over what its consumer has acknowledged (gate.go).
+//   - A view's offset moves only over what its consumer has acknowledged (gate.go), and
+//     can be seen from other processes (report.go).
 //
 // The caller gives a [Config], opens a [Client], and runs processors and views
 // with it. Handlers must be idempotent: delivery is at least once.

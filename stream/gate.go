@@ -15,6 +15,7 @@ type Deferred func(ctx goka.UpdateContext, key string, value []byte, finished fu
 // gate is the storage of one partition of such a view.
 type gate struct {
 	storage.Storage
+	began  int64 // the stored offset at first, and one
 	prefix prefix
 	mu     sync.Mutex // so that of two offsets the lower is not stored last
 }
@@ -44,11 +45,26 @@ func (g *gates) builder(build storage.Builder) storage.Builder {
 		if err != nil {
 			return nil, err
 		}
+		stored, err := s.GetOffset(-1)
+		if err != nil {
+			return nil, err
+		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.all[partition] = &gate{Storage: s}
+		g.all[partition] = &gate{Storage: s, began: stored + 1}
 		return g.all[partition], nil
 	}
+}
+
+// reached gives the offset of each partition up to which all records are finished.
+func (g *gates) reached() map[int32]int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	reached := make(map[int32]int64, len(g.all))
+	for partition, own := range g.all {
+		reached[partition] = max(own.began, own.prefix.finished())
+	}
+	return reached
 }
 
 func (g *gates) callback(handle Deferred) goka.UpdateCallback {

@@ -91,14 +91,15 @@ func (c *Client) Stats(ctx context.Context) []Stats {
 	return all
 }
 
-// Lag is how many records have not been handled; false while that is unknown.
-func (s Stats) Lag() (records int64, known bool) {
+// Reach is where all partitions together are; false while that is unknown.
+func (s Stats) Reach() (r Reach, known bool) {
 	for _, p := range s.Partitions {
 		for _, i := range p.Inputs {
-			records, known = records+i.Lag, true
+			r.add(Reach{i.Handled, i.End, i.Lag})
+			known = true
 		}
 	}
-	return records, known
+	return r, known
 }
 
 // activity is what may be asked of a role beside its state.

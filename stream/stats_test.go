@@ -89,8 +89,8 @@ func TestAProcessorTellsHowFarEachOfItsPartitionsIs(t *testing.T) {
 	if diff := cmp.Diff(want, got, changing); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
-	if lag, known := got.Lag(); lag != 2 || !known {
-		t.Errorf("the lag is %d, %v, want 2", lag, known)
+	if reach, known := got.Reach(); reach != (Reach{3, 5, 2}) || !known {
+		t.Errorf("it is at %+v, %v", reach, known)
 	}
 }
 
@@ -106,8 +106,8 @@ func TestARoleThatDoesNotRunTellsWhyAndOfNoPartition(t *testing.T) {
 	if s.State != Rebuilding || s.Detail == "" || len(s.Partitions) > 0 || s.Table != "" {
 		t.Errorf("%+v", s)
 	}
-	if lag, known := s.Lag(); known {
-		t.Errorf("its lag is known to be %d", lag)
+	if reach, known := s.Reach(); known {
+		t.Errorf("it is known to be at %+v", reach)
 	}
 	if _, err := p.client.Entry("keeper", "k"); !errors.Is(err, ErrStarting) {
 		t.Errorf("a look into its table gives %v", err)

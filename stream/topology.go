@@ -18,6 +18,7 @@ type Group struct {
 	Role, Name string
 	Topic      string // what it reads
 	Loop       string // its loop topic; empty for none
+	View       bool   // it has no members, and tells how far a view is; see [View]
 }
 
 // Topology is what the brokers know of topics and groups, wherever those run.
@@ -38,6 +39,8 @@ type TopicRecords struct {
 type Progress struct {
 	Role    string   `json:"role"`
 	Group   string   `json:"group"`
+	View    bool     `json:"view"` // see Group
+	Topic   string   `json:"topic"`
 	Members []Member `json:"members"`
 	State   string   `json:"state"` // Kafka's word; Dead for one that does not exist
 	Reach
@@ -53,7 +56,8 @@ type Member struct {
 	Partitions int    `json:"partitions"` // how many it has
 }
 
-// Reach is where a group is in what it reads. Without a commit it is at the beginning.
+// Reach is where a group or a view is in what it reads. A group without a commit is at
+// the beginning; what a view has committed is what it has stored.
 type Reach struct {
 	Committed int64 `json:"committed"`
 	End       int64 `json:"end"`
@@ -122,7 +126,10 @@ func (s survey) progress(g Group) (Progress, error) {
 	if err := errors.Join(group.Err, committed.Err); err != nil && !absent {
 		return Progress{}, fmt.Errorf("stream: asking about the group %s: %w", g.Name, err)
 	}
-	p := Progress{Role: g.Role, Group: g.Name, State: group.State, Members: []Member{}, Partitions: []PartitionProgress{}}
+	p := Progress{
+		Role: g.Role, Group: g.Name, View: g.View, Topic: g.Topic,
+		State: group.State, Members: []Member{}, Partitions: []PartitionProgress{},
+	}
 	if absent || p.State == "" {
 		p.State = "Dead"
 	}

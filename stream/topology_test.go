@@ -68,7 +68,7 @@ func TestTheBrokersTellHowFarEachGroupIs(t *testing.T) {
 		Topics:     []TopicRecords{{string(in), 5}, {loop, 1}},
 		Roles: []Progress{
 			{
-				Role: "role", Group: string(group), State: "Stable",
+				Role: "role", Group: string(group), Topic: string(in), State: "Stable",
 				Members: []Member{{m.ID, "simplecqrs", m.Host, 2}},
 				Reach:   Reach{3, 5, 2},
 				Partitions: []PartitionProgress{
@@ -78,7 +78,7 @@ func TestTheBrokersTellHowFarEachGroupIs(t *testing.T) {
 				Loop: &LoopProgress{loop, Reach{1, 1, 0}},
 			},
 			{
-				Role: "idle", Group: w.name + "never-was", State: "Dead", Members: []Member{},
+				Role: "idle", Group: w.name + "never-was", Topic: string(in), State: "Dead", Members: []Member{},
 				Reach:      Reach{0, 5, 5},
 				Partitions: []PartitionProgress{{0, Reach{0, 4, 4}, ""}, {1, Reach{0, 1, 1}, ""}},
 			},

@@ -23,6 +23,10 @@ type View struct {
 	Callback goka.UpdateCallback
 	// Deferred stands instead of Callback where records are finished later.
 	Deferred Deferred
+	// Group, if set beside Deferred, is a group as whose offsets the brokers are told up
+	// to where the records are finished, for [Client.Topology]. The view does not read
+	// from there, and is no member.
+	Group string
 	// Serve, if set, is given each life's view once it has caught up, and nil before
 	// the view is taken away. What it is given may be read until then, also while the
 	// brokers are away.
@@ -49,6 +53,9 @@ func (c *Client) live(ctx context.Context, r *role, v View) (err error) {
 	if v.Deferred != nil {
 		g := &gates{all: map[int32]*gate{}}
 		store, callback = g.builder(store), g.callback(c.tracer(v.Role, "").traced(v.Deferred))
+		if v.Group != "" {
+			defer c.reporting(v, g)()
+		}
 	}
 	life := running{}
 	view, err := goka.NewView(c.config.Brokers, v.Table, v.Codec,

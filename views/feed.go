@@ -20,7 +20,7 @@ const RoleSink = "sink"
 // that is full.
 func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 	return stream.View{
-		Role: RoleSink, Table: codecs.ViewOrder, Codec: codecs.Row{},
+		Role: RoleSink, Group: RoleSink, Table: codecs.ViewOrder, Codec: codecs.Row{},
 		Deferred: func(update goka.UpdateContext, key string, value []byte, finished func() error) error {
 			ctx := stream.TraceOf(ctx, update)
 			place := slog.Group("record", slog.String("order", key),

@@ -7,15 +7,13 @@ import { count } from './format.js';
 const notWorkers = ['edge', 'saga', 'aggregate', 'sink', 'table'];
 
 export function drawTopology(topology, narrow) {
-  // The sink may be part of the view, and the edge has no group: of these, only what
-  // this process knows of itself.
-  const here = (topology.local ?? []).map((c) => [c.role, { ...c, health: c.ready ? 'good' : 'bad' }]);
-  const roles = new Map([...here, ...topology.roles.map((r) => [r.role, r])]);
+  // Of what has no group, as the edge, only what this process knows of itself.
+  const roles = new Map([...topology.local, ...topology.roles].map((r) => [r.role, r]));
   const topics = new Map(topology.topics.map((t) => [t.topic, t.records]));
   const workers = topology.roles.map((r) => r.role).filter((r) => !notWorkers.includes(r));
   const world = { roles, topics, workers, partitions: topology.partitions };
   const { width, height, parts } = narrow ? tall(world) : wide(world);
-  const words = topology.roles.map((r) => `${r.role}: ${r.state}, ${count(r.lag)} behind`).join('; ');
+  const words = topology.roles.map((r) => `${r.role}: ${r.state ?? elsewhere}, ${count(r.lag)} behind`).join('; ');
   return svg('svg', { class: 'flow', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `Topics and roles. ${words}. The tables below say more.` },
     svg('defs', {}, svg('marker', { id: 'tip', viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: 'auto' },
       svg('path', { class: 'head', d: 'M0 0.5L7.5 4L0 7.5Z' }))),
@@ -105,21 +103,24 @@ function tall({ roles, topics, workers, partitions }) {
 
 const signs = { good: 'M-4.5 0A4.5 4.5 0 1 0 4.5 0A4.5 4.5 0 1 0-4.5 0', warn: 'M0-5L5.5 4.5H-5.5Z', bad: 'M0-5.5L5.5 0L0 5.5L-5.5 0Z' };
 
+// elsewhere stands for the state of a role that only its own process knows.
+export const elsewhere = 'in another process';
+
 // figuresOf is what is told of a role in its box, besides its state.
 function figuresOf(now) {
-  if (!now) return ['in another process'];
-  const behind = now.lag === undefined ? [] : [`${count(now.lag)} behind`];
-  if (now.members === undefined) return [...behind, 'in this process'];
-  return [...behind, `${now.rate === undefined ? '…' : count(Math.round(now.rate))} records/s`, `${now.members} ${now.members === 1 ? 'member' : 'members'}`];
+  const words = now?.state ? [] : [elsewhere];
+  if (now?.lag !== undefined) words.push(`${count(now.lag)} behind`, `${now.rate === undefined ? '…' : count(Math.round(now.rate))} records/s`);
+  if (now?.members !== undefined) words.push(`${now.members} ${now.members === 1 ? 'member' : 'members'}`);
+  return words;
 }
 
 function role(x, y, w, h, name, now, words = figuresOf(now)) {
-  const first = now ? 61 : 39;
+  const first = now?.state ? 61 : 39;
   return svg('g', { class: `role ${now?.health ?? ''}` },
     svg('rect', { x, y, width: w, height: h, rx: 3 }),
     svg('text', { class: 'name', x: x + 12, y: y + 22 }, name),
-    now && svg('path', { class: 'sign', d: signs[now.health], transform: `translate(${x + 17} ${y + 39})` }),
-    now && svg('text', { class: 'state', x: x + 28, y: y + 43 }, now.state),
+    now?.state && svg('path', { class: 'sign', d: signs[now.health], transform: `translate(${x + 17} ${y + 39})` }),
+    now?.state && svg('text', { class: 'state', x: x + 28, y: y + 43 }, now.state),
     words.map((line, i) => svg('text', { class: 'small', x: x + 12, y: y + first + 16 * i }, line)));
 }
 

@@ -4,8 +4,8 @@ import * as api from './api.js';
 import { troubleNote } from './ask.js';
 import { keyed } from './choice.js';
 import { chip, el, fill } from './dom.js';
-import { count, many } from './format.js';
-import { drawTopology } from './flow.js';
+import { count } from './format.js';
+import { drawTopology, elsewhere } from './flow.js';
 import { calm } from './live.js';
 import { onGap } from './log.js';
 
@@ -16,6 +16,20 @@ const narrow = 640; // pixels
 
 // healthOf says of a consumer group's state what it means.
 const healthOf = (state) => ({ Stable: 'good', Empty: 'bad', Dead: 'bad' }[state] ?? 'warn');
+
+// seen is an answer as it is shown: with a rate beside each figure, which takes the answer
+// before, and with a health. The group of a view has no members, and tells how far it is:
+// whether it runs is known of this process alone. One that there is not, nobody may want.
+function seen(now, last) {
+  const rated = (list) => now[list].map((r) => ({ ...r, rate: rateOf(r, last?.[list], new Date(now.time) - new Date(last?.time)) }));
+  const local = rated('local').map((c) => ({ ...c, health: c.ready ? 'good' : 'bad' }));
+  const roles = rated('roles').filter((r) => !r.view || r.state !== 'Dead').map((r) => {
+    if (!r.view) return { ...r, members: r.members.length, health: healthOf(r.state) };
+    const here = local.find((c) => c.role === r.role);
+    return { ...r, members: undefined, state: here?.state, health: here?.health };
+  });
+  return { ...now, local, roles };
+}
 
 export function view({ signal }) {
   const picture = el('div', { class: 'picture' }, el('p', { class: 'muted' }, 'Asking …'));
@@ -33,13 +47,13 @@ export function view({ signal }) {
     try {
       const now = await api.topology(signal);
       fill(trouble);
-      shown = { ...now, roles: now.roles.map((r) => ({ ...r, members: r.members.length, health: healthOf(r.state), rate: rateOf(r, last, now) })) };
+      shown = seen(now, last);
       last = now;
       draw();
       keyed(roles, shown.roles, (r) => r.role, (r) => JSON.stringify(r), roleRow);
       keyed(topics, shown.topics, (t) => t.topic, (t) => t.records, topicRow);
-      fill(local, (shown.local ?? []).map((c) => el('span', { title: c.detail }, el('b', {}, c.role), ' ',
-        chip(c.ready ? 'good' : 'bad', c.state), c.lag ? ` ${count(c.lag)} behind` : '')));
+      fill(local, shown.local.map((c) => el('span', { title: c.detail }, el('b', {}, c.role), ' ',
+        chip(c.health, c.state), c.lag === undefined ? '' : ` ${count(c.lag)} behind, ${rate(c.rate)} records/s`)));
     } catch (error) {
       if (!shown) fill(picture);
       if (error.name !== 'AbortError') fill(trouble, troubleNote(error));
@@ -73,12 +87,11 @@ export function view({ signal }) {
   ];
 }
 
-// rateOf is how many records a second a role has got through since the look before;
-// undefined for the first.
-function rateOf(role, last, now) {
-  const before = last?.roles.find((r) => r.role === role.role);
-  const seconds = last && (new Date(now.time) - new Date(last.time)) / 1000;
-  return before && seconds > 0 ? Math.max(0, (role.committed - before.committed) / seconds) : undefined;
+// rateOf is how many records a second a role has got through since the look before, so
+// many milliseconds ago; undefined for the first, and for what has no place in a topic.
+function rateOf(role, last, milliseconds) {
+  const before = last?.find((r) => r.role === role.role)?.committed;
+  return before !== undefined && milliseconds > 0 ? Math.max(0, (role.committed - before) / milliseconds * 1000) : undefined;
 }
 
 const rate = (r) => (r === undefined ? '…' : count(Math.round(r)));
@@ -94,7 +107,7 @@ function roleRow(r) {
     }));
   return el('tr', {},
     el('th', { scope: 'row', class: 'mono' }, r.role), el('td', { class: 'mono muted' }, r.group),
-    el('td', {}, chip(r.health, r.state)), el('td', { class: 'num' }, r.members),
+    el('td', {}, r.state ? chip(r.health, r.state) : elsewhere), el('td', { class: 'num' }, r.members ?? '–'),
     el('td', { class: 'num' }, rate(r.rate)), el('td', { class: 'num' }, count(r.lag)),
     el('td', { class: 'num' }, count(r.committed)), el('td', { class: 'num' }, count(r.end)), el('td', {}, strip));
 }
