@@ -50,7 +50,8 @@ func (n *Node) message(partitions int32) func(stream.Raw) []byte {
 const (
 	// maxScanned bounds the records of the log among which an order's are looked for.
 	// Of the order's partition those count that were written from its first event to
-	// its last, so more than this only if the order took long.
+	// its last, so more than this only if the order took long, or if events of it wait as
+	// letters or were discarded.
 	maxScanned = 50_000
 	// clockSkew is how far the clocks may be apart of those who write events.
 	clockSkew = time.Minute
@@ -60,8 +61,12 @@ const (
 func (n *Node) sources(partitions int32) func(context.Context, order.Row) (edge.Sources, error) {
 	return func(ctx context.Context, row order.Row) (edge.Sources, error) {
 		s := edge.Sources{Events: []edge.Record{}, Notes: map[string]string{}}
+		last := row.Meta.UpdatedAt
+		if row.Meta.Parked != "" || row.Meta.Past > 0 {
+			last = time.Now() // when letters were seen to the row does not tell
+		}
 		left, err := n.client.Scan(ctx, codecs.StoreOrder, stream.Partition(row.ID, int(partitions)),
-			row.Meta.CreatedAt.Add(-clockSkew), row.Meta.UpdatedAt.Add(clockSkew), maxScanned, func(r stream.Raw) {
+			row.Meta.CreatedAt.Add(-clockSkew), last.Add(clockSkew), maxScanned, func(r stream.Raw) {
 				if string(r.Key) != row.ID {
 					return
 				}
