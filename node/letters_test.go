@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -247,6 +248,76 @@ func TestAnOrderThatCouldNotBeDecidedOnGoesOnOnceItsLettersAreRedriven(t *testin
 		row, state := w.settled(id)
 		return row == state && row == order.StatusCompleted
 	})
+}
+
+func TestAnOrdersHistoryTellsWhoDiscardedAnEventAndWhy(t *testing.T) {
+	w := newWorld(t)
+	b := &bug{at: "ORDER_COMPLETED"}
+	r := w.start(storeless, b.inDecision).ready()
+	id := "ORD-B384F"
+	b.of(id)
+	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id)})
+	r.deadlettersOf(id, 1)
+	r.wantPost(http.StatusAccepted, "/command/"+id+"/pause", "")
+	letters := r.deadlettersOf(id, 2)
+	r.wantPost(http.StatusOK, "/deadletters/"+letters[0].ID+"/discard", `{"actor":"ann","reason":"nobody's"}`, "Prefer", "wait=60")
+	r.wantPost(http.StatusOK, "/deadletters/"+letters[1].ID+"/discard", `{"actor":"bob","reason":"too late"}`, "Prefer", "wait=60")
+	_, err := r.Rows().Await(w.context(), id, func(row order.Row) bool { return slices.Contains(row.Events(), order.OrderUnparked) })
+	check(t, err)
+	_, body := r.get("/query/" + id + "/history")
+	type entry struct{ Type, Actor, Reason, After string }
+	var got struct{ History []entry }
+	check(t, json.Unmarshal([]byte(body), &got))
+	got.History = slices.DeleteFunc(got.History, func(e entry) bool {
+		return e.Type != string(order.OrderStuck) && e.Type != string(order.OrderUnparked)
+	})
+	want := []entry{
+		{"ORDER_STUCK", "", "no longer decided for: panic: no such thing", "stuck"},
+		{"ORDER_STUCK", "", "no longer decided for: " + order.YetToBeRedriven + "; the one before was discarded by ann: nobody's", "stuck"},
+		{"ORDER_UNPARKED", "bob", "discarded: too late", "running"},
+	}
+	if diff := cmp.Diff(want, got.History); diff != "" {
+		t.Errorf("the history (-want +got):\n%s\n%s", diff, body)
+	}
+}
+
+// The aggregate says no word about it, but the log has it, however much later it was asked for.
+func TestAnOrdersSourcesTellWhoDiscardedAnEventOfItsRowAndWhy(t *testing.T) {
+	w := newWorld(t)
+	b := &bug{at: "ORDER_COMPLETED"}
+	r := w.start(func(c *Config) { c.Query, c.Roles = QueryLocal, []string{RoleEdge, "aggregate"} }, b.inFold).ready()
+	id, before := "ORD-B384F", time.Now().Add(-time.Hour)
+	b.of(id)
+	for _, event := range []string{"ORDER_REQUESTED", "ORDER_COMPLETED"} {
+		w.produce(&kgo.Record{
+			Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":%q}`, id, event), Timestamp: before,
+		})
+	}
+	letter := r.deadlettersOf(id, 1)[0]
+	sawTo := func() (who []string) {
+		_, body := r.get("/query/" + id + "/sources")
+		var got struct {
+			Events []struct{ Headers map[string]string }
+		}
+		check(t, json.Unmarshal([]byte(body), &got))
+		for _, e := range got.Events {
+			if role := e.Headers[codecs.HeaderRedrive]; role != "" {
+				who = append(who, fmt.Sprint(role, " ", e.Headers["redrive_actor"], " ", e.Headers["deadletter_reason"], " ", e.Headers["redrive_discard"]))
+			}
+		}
+		return who
+	}
+	want := []string{"aggregate ann mended ", "aggregate bob nobody's true"}
+	r.wantPost(http.StatusConflict, "/deadletters/"+letter.ID+"/redrive", `{"actor":"ann","reason":"mended"}`, "Prefer", "wait=60")
+	if diff := cmp.Diff(want[:1], sawTo()); diff != "" {
+		t.Errorf("while it is parked (-want +got):\n%s", diff)
+	}
+	r.wantPost(http.StatusOK, "/deadletters/"+letter.ID+"/discard", `{"actor":"bob","reason":"nobody's"}`, "Prefer", "wait=60")
+	_, err := r.Rows().Await(w.context(), id, func(row order.Row) bool { return row.Meta.Parked == "" })
+	check(t, err)
+	if diff := cmp.Diff(want, sawTo()); diff != "" {
+		t.Errorf("once it is not (-want +got):\n%s", diff)
+	}
 }
 
 func TestADiscardedEventIsPassedOver(t *testing.T) {
