@@ -1,10 +1,12 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	"simplecqrs/order"
 	"simplecqrs/saga"
 	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 )
 
 // bug makes the fold or the decision fail at an event of one order until it is mended.
@@ -343,6 +346,23 @@ func TestADiscardedEventIsPassedOver(t *testing.T) {
 	r.deadlettersOf(id, 0)
 	if got := r.wantPost(http.StatusNotFound, "/deadletters/"+letters[0].ID+"/redrive", ""); !strings.Contains(got, "no dead letter of this id is open") {
 		t.Errorf("once more: %s", got)
+	}
+}
+
+func TestWhatARoleSaysOfAPoisonedRecordNamesItsOrderAndItsTrace(t *testing.T) {
+	w := newWorld(t)
+	const id, trace = "ORD-B384F", "4bf92f3577b34da6a3ce929d0e0e4736"
+	var said bytes.Buffer
+	r := w.start(storeless, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&said, nil)) }).ready()
+	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: []byte("garbage"), Headers: []kgo.RecordHeader{
+		{Key: telemetry.Traceparent, Value: []byte("00-" + trace + "-00f067aa0ba902b7-01")},
+	}})
+	r.deadlettersOf(id, 1)
+	r.stop()
+	_, line, _ := strings.Cut(said.String(), "is a dead letter")
+	line, _, _ = strings.Cut(line, "\n")
+	if !strings.Contains(line, " order="+id+" ") || !strings.Contains(line, " trace_id="+trace+" ") {
+		t.Errorf("it says %q of:\n%s", line, said.String())
 	}
 }
 

@@ -108,7 +108,7 @@ func (s orchestrator) passed(key string, value []byte) (saga.Input, error) {
 func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 	state, err := stored[saga.State](ctx)
 	if err != nil {
-		s.letterOf(l, err).Emit(ctx)
+		s.letterOf(traceOf(ctx), l, err).Emit(ctx)
 		return
 	}
 	_, timed := in.(saga.DeadlinePassed)
@@ -192,7 +192,7 @@ func unparking(l codecs.Letter) string { return l.Key + "/redriven/" + l.Place()
 func (s orchestrator) park(ctx goka.Context, l codecs.Letter, state saga.State, err error) {
 	state = state.Park(l.Key, l.Place(), why(state.Parked, state.Waiting, l, err), s.config.now())
 	l.Parked = state.Waiting.Holds(l.Place())
-	s.untried(l, err).Emit(ctx)
+	s.untried(traceOf(ctx), l, err).Emit(ctx)
 	ctx.SetValue(state)
 	s.tellParked(ctx, state)
 }
@@ -225,7 +225,7 @@ func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	}
 	switch v {
 	case unlisted: // anyone can write such
-		s.letterOf(r.Letter, unreadable).Emit(ctx)
+		s.letterOf(traceOf(ctx), r.Letter, unreadable).Emit(ctx)
 	case stays:
 		s.stays(ctx, r, behindDecision(state), s.config.now())
 		ctx.SetValue(state)
@@ -239,7 +239,7 @@ func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	case handled:
 		switch {
 		case unreadable != nil && !isFirst(state.Waiting, r.Letter):
-			s.letterOf(r.Letter, unreadable).Emit(ctx)
+			s.letterOf(traceOf(ctx), r.Letter, unreadable).Emit(ctx)
 		case unreadable != nil:
 			r.Tries++
 			s.park(ctx, r.Letter, state, unreadable)
