@@ -74,6 +74,7 @@ type word struct {
 	Type    order.Type   `json:"type,omitempty"`
 	Status  order.Status `json:"status,omitempty"`
 	Reason  string       `json:"reason,omitempty"`
+	Actor   string       `json:"actor,omitempty"`
 	StartAt *time.Time   `json:"startAt,omitempty"`
 }
 
@@ -132,7 +133,7 @@ func (State) Encode(value any) ([]byte, error) {
 		w.Undoing = &u
 	}
 	for _, one := range s.Words {
-		w.Words = append(w.Words, word{one.Cause, one.Type, one.Status, one.Reason, some(one.StartAt)})
+		w.Words = append(w.Words, word{one.Cause, one.Type, one.Status, one.Reason, one.Actor, some(one.StartAt)})
 	}
 	b, err := json.MarshalWithOption(w, json.DisableHTMLEscape()) // an input goes out as it came in
 	if err != nil {
@@ -224,7 +225,8 @@ func decodeState(data []byte) (s saga.State, err error) {
 	}
 	for _, one := range w.Words {
 		s.Words = append(s.Words, saga.Word{
-			Cause: one.Cause, Type: one.Type, Status: one.Status, Reason: one.Reason, StartAt: orZero(one.StartAt),
+			Cause: one.Cause, Type: one.Type, Status: one.Status, Reason: one.Reason, Actor: one.Actor,
+			StartAt: orZero(one.StartAt),
 		})
 	}
 	times := []*time.Time{&s.StartAt, &s.Deadline, &s.Open.Due}

@@ -82,7 +82,7 @@ func full() saga.State {
 		Deadline: at(2),
 		Rest:     1,
 		Arming:   9,
-		Words:    []saga.Word{{Cause: "c", Type: order.OrderScheduled, Status: order.StatusScheduled, Reason: "why", StartAt: at(4)}, {Cause: "silent"}},
+		Words:    []saga.Word{{Cause: "c", Type: order.OrderScheduled, Status: order.StatusScheduled, Reason: "why", Actor: "ann", StartAt: at(4)}, {Cause: "silent"}},
 		Parked:   "panic",
 		Waiting:  order.Waiting{"store.order/3/17"},
 		Past:     17,

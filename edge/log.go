@@ -45,7 +45,7 @@ func setLevel(h Health) handler {
 		h.Level.Set(asked)
 		// At a level that is logged by the one and the other.
 		h.Logger.Log(r.Context(), max(was, asked, slog.LevelWarn), "the log level was changed",
-			slog.String("from", was.String()), slog.String("to", asked.String()))
+			slog.String("from", was.String()), slog.String("to", asked.String()), slog.String("actor", subjectOf(r)))
 		return sendLevel(w, h)
 	}
 }

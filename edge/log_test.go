@@ -50,6 +50,13 @@ func TestTheLogLevelIsToldAndSet(t *testing.T) {
 	}
 }
 
+func TestWhoSetsTheLogLevelIsLogged(t *testing.T) {
+	w := newLockedWorld(t)
+	r := w.request(http.MethodPut, "/monitor/log", `{"level":"DEBUG"}`, append(holding("ann:"+ScopeAdmin), "Content-Type", "application/json")...)
+	w.serve(r).want(t, http.StatusOK, `{"level":"DEBUG"}`+"\n")
+	w.wantLogged("from=INFO to=DEBUG actor=ann")
+}
+
 func TestWhatIsNoLogLevelChangesNone(t *testing.T) {
 	w, level := leveled(t)
 	for body, want := range map[string]int{

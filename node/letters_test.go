@@ -1,16 +1,19 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,6 +22,7 @@ import (
 	"simplecqrs/order"
 	"simplecqrs/saga"
 	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 )
 
 // bug makes the fold or the decision fail at an event of one order until it is mended.
@@ -249,6 +253,76 @@ func TestAnOrderThatCouldNotBeDecidedOnGoesOnOnceItsLettersAreRedriven(t *testin
 	})
 }
 
+func TestAnOrdersHistoryTellsWhoDiscardedAnEventAndWhy(t *testing.T) {
+	w := newWorld(t)
+	b := &bug{at: "ORDER_COMPLETED"}
+	r := w.start(storeless, b.inDecision).ready()
+	id := "ORD-B384F"
+	b.of(id)
+	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":"ORDER_REQUESTED"}`, id)})
+	r.deadlettersOf(id, 1)
+	r.wantPost(http.StatusAccepted, "/command/"+id+"/pause", "")
+	letters := r.deadlettersOf(id, 2)
+	r.wantPost(http.StatusOK, "/deadletters/"+letters[0].ID+"/discard", `{"actor":"ann","reason":"nobody's"}`, "Prefer", "wait=60")
+	r.wantPost(http.StatusOK, "/deadletters/"+letters[1].ID+"/discard", `{"actor":"bob","reason":"too late"}`, "Prefer", "wait=60")
+	_, err := r.Rows().Await(w.context(), id, func(row order.Row) bool { return slices.Contains(row.Events(), order.OrderUnparked) })
+	check(t, err)
+	_, body := r.get("/query/" + id + "/history")
+	type entry struct{ Type, Actor, Reason, After string }
+	var got struct{ History []entry }
+	check(t, json.Unmarshal([]byte(body), &got))
+	got.History = slices.DeleteFunc(got.History, func(e entry) bool {
+		return e.Type != string(order.OrderStuck) && e.Type != string(order.OrderUnparked)
+	})
+	want := []entry{
+		{"ORDER_STUCK", "", "no longer decided for: panic: no such thing", "stuck"},
+		{"ORDER_STUCK", "", "no longer decided for: " + order.YetToBeRedriven + "; the one before was discarded by ann: nobody's", "stuck"},
+		{"ORDER_UNPARKED", "bob", "discarded: too late", "running"},
+	}
+	if diff := cmp.Diff(want, got.History); diff != "" {
+		t.Errorf("the history (-want +got):\n%s\n%s", diff, body)
+	}
+}
+
+// The aggregate says no word about it, but the log has it, however much later it was asked for.
+func TestAnOrdersSourcesTellWhoDiscardedAnEventOfItsRowAndWhy(t *testing.T) {
+	w := newWorld(t)
+	b := &bug{at: "ORDER_COMPLETED"}
+	r := w.start(func(c *Config) { c.Query, c.Roles = QueryLocal, []string{RoleEdge, "aggregate"} }, b.inFold).ready()
+	id, before := "ORD-B384F", time.Now().Add(-time.Hour)
+	b.of(id)
+	for _, event := range []string{"ORDER_REQUESTED", "ORDER_COMPLETED"} {
+		w.produce(&kgo.Record{
+			Partition: stream.Partition(id, partitions), Key: []byte(id), Value: fmt.Appendf(nil, `{"id":%q,"type":%q}`, id, event), Timestamp: before,
+		})
+	}
+	letter := r.deadlettersOf(id, 1)[0]
+	sawTo := func() (who []string) {
+		_, body := r.get("/query/" + id + "/sources")
+		var got struct {
+			Events []struct{ Headers map[string]string }
+		}
+		check(t, json.Unmarshal([]byte(body), &got))
+		for _, e := range got.Events {
+			if role := e.Headers[codecs.HeaderRedrive]; role != "" {
+				who = append(who, fmt.Sprint(role, " ", e.Headers["redrive_actor"], " ", e.Headers["deadletter_reason"], " ", e.Headers["redrive_discard"]))
+			}
+		}
+		return who
+	}
+	want := []string{"aggregate ann mended ", "aggregate bob nobody's true"}
+	r.wantPost(http.StatusConflict, "/deadletters/"+letter.ID+"/redrive", `{"actor":"ann","reason":"mended"}`, "Prefer", "wait=60")
+	if diff := cmp.Diff(want[:1], sawTo()); diff != "" {
+		t.Errorf("while it is parked (-want +got):\n%s", diff)
+	}
+	r.wantPost(http.StatusOK, "/deadletters/"+letter.ID+"/discard", `{"actor":"bob","reason":"nobody's"}`, "Prefer", "wait=60")
+	_, err := r.Rows().Await(w.context(), id, func(row order.Row) bool { return row.Meta.Parked == "" })
+	check(t, err)
+	if diff := cmp.Diff(want, sawTo()); diff != "" {
+		t.Errorf("once it is not (-want +got):\n%s", diff)
+	}
+}
+
 func TestADiscardedEventIsPassedOver(t *testing.T) {
 	w := newWorld(t)
 	b := &bug{at: "PAYMENT_REQUESTED"}
@@ -272,6 +346,23 @@ func TestADiscardedEventIsPassedOver(t *testing.T) {
 	r.deadlettersOf(id, 0)
 	if got := r.wantPost(http.StatusNotFound, "/deadletters/"+letters[0].ID+"/redrive", ""); !strings.Contains(got, "no dead letter of this id is open") {
 		t.Errorf("once more: %s", got)
+	}
+}
+
+func TestWhatARoleSaysOfAPoisonedRecordNamesItsOrderAndItsTrace(t *testing.T) {
+	w := newWorld(t)
+	const id, trace = "ORD-B384F", "4bf92f3577b34da6a3ce929d0e0e4736"
+	var said bytes.Buffer
+	r := w.start(storeless, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&said, nil)) }).ready()
+	w.produce(&kgo.Record{Partition: stream.Partition(id, partitions), Key: []byte(id), Value: []byte("garbage"), Headers: []kgo.RecordHeader{
+		{Key: telemetry.Traceparent, Value: []byte("00-" + trace + "-00f067aa0ba902b7-01")},
+	}})
+	r.deadlettersOf(id, 1)
+	r.stop()
+	_, line, _ := strings.Cut(said.String(), "is a dead letter")
+	line, _, _ = strings.Cut(line, "\n")
+	if !strings.Contains(line, " order="+id+" ") || !strings.Contains(line, " trace_id="+trace+" ") {
+		t.Errorf("it says %q of:\n%s", line, said.String())
 	}
 }
 

@@ -151,7 +151,9 @@ func (n *Node) eventsOf(ctx context.Context, id string, partition int32, known o
 		from = known.Meta.CreatedAt.Add(-clockSkew)
 		where = "the first %d records of the partition since the order began; %d later ones"
 	}
-	if to = known.Meta.UpdatedAt; !known.Meta.Status.Ended() { // it may have gone on since
+	// It may have gone on since, or its letters may have been seen to, of which the row does not
+	// tell when.
+	if to = known.Meta.UpdatedAt; !known.Meta.Status.Ended() || known.Meta.Parked != "" || known.Meta.Past > 0 {
 		to = time.Now()
 	}
 	events := []edge.Record{}

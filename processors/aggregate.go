@@ -1,7 +1,6 @@
 package processors
 
 import (
-	"context"
 	"time"
 
 	"github.com/lovoo/goka"
@@ -50,7 +49,7 @@ func (a aggregate) handle(ctx goka.Context, msg any) {
 	l := a.record(ctx, msg.([]byte))
 	row, err := stored[order.Row](ctx)
 	if err != nil {
-		a.letterOf(l, err).Emit(ctx)
+		a.letterOf(traceOf(ctx), l, err).Emit(ctx)
 		return
 	}
 	first := isFirst(row.Meta.Waiting, l)
@@ -80,7 +79,7 @@ func (a aggregate) foldInto(ctx goka.Context, l codecs.Letter, row order.Row, e 
 	codecs.RememberRow(encoded, next)
 	ctx.SetValue(encoded)
 	if len(next.Meta.History) != len(row.Meta.History) {
-		a.figures.folded(stream.TraceOf(context.Background(), ctx), row, next, e)
+		a.figures.folded(traceOf(ctx), row, next, e)
 	}
 	return true
 }
@@ -89,7 +88,7 @@ func (a aggregate) foldInto(ctx goka.Context, l codecs.Letter, row order.Row, e 
 func (a aggregate) park(ctx goka.Context, l codecs.Letter, row order.Row, err error) {
 	row = order.Park(row, l.Key, l.Place(), why(row.Meta.Parked, row.Meta.Waiting, l, err))
 	l.Parked = row.Meta.Waiting.Holds(l.Place())
-	a.untried(l, err).Emit(ctx)
+	a.untried(traceOf(ctx), l, err).Emit(ctx)
 	ctx.SetValue(row)
 }
 
@@ -132,7 +131,7 @@ func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
 	case handled:
 		switch {
 		case unreadable != nil && !isFirst(row.Meta.Waiting, r.Letter): // anyone can write such
-			a.letterOf(r.Letter, unreadable).Emit(ctx)
+			a.letterOf(traceOf(ctx), r.Letter, unreadable).Emit(ctx)
 		case unreadable != nil:
 			r.Tries++
 			a.park(ctx, r.Letter, row, unreadable)
@@ -146,7 +145,7 @@ func (a aggregate) redriven(ctx goka.Context, r codecs.Redrive) {
 // read it by now, none of whom but this one has heard of it.
 func (a aggregate) sendOn(ctx goka.Context, r codecs.Redrive) {
 	if _, err := codecs.Read(r.Key, r.Value, r.Headers, r.Written); err != nil {
-		a.letterOf(r.Letter, err).Emit(ctx)
+		a.letterOf(traceOf(ctx), r.Letter, err).Emit(ctx)
 		return
 	}
 	h := goka.Headers(r.Headers).Merged(goka.Headers{codecs.HeaderMoved: []byte(r.Place())})

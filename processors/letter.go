@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,8 +17,11 @@ import (
 
 // letter writes the record to deadletter.order.
 func (in intake) letter(ctx goka.Context, value []byte, err error) {
-	in.letterOf(in.record(ctx, value), err).Emit(ctx)
+	in.letterOf(traceOf(ctx), in.record(ctx, value), err).Emit(ctx)
 }
+
+// traceOf is a context in the trace of the record that is handled.
+func traceOf(ctx goka.Context) context.Context { return stream.TraceOf(context.Background(), ctx) }
 
 // record is a record with its place, as a letter that has yet to say what is wrong.
 func (in intake) record(ctx goka.Context, value []byte) codecs.Letter {
@@ -28,18 +32,18 @@ func (in intake) record(ctx goka.Context, value []byte) codecs.Letter {
 }
 
 // letterOf is the letter of a record that the role has tried to handle once more than the
-// letter says.
-func (in intake) letterOf(l codecs.Letter, err error) stream.Emission {
+// letter says. ctx is in the record's trace.
+func (in intake) letterOf(ctx context.Context, l codecs.Letter, err error) stream.Emission {
 	l.Tries++
-	return in.untried(l, err)
+	return in.untried(ctx, l, err)
 }
 
 // untried is the letter of a record that the role has not tried to handle this time.
-func (in intake) untried(l codecs.Letter, err error) stream.Emission {
+func (in intake) untried(ctx context.Context, l codecs.Letter, err error) stream.Emission {
 	l.Reason = reasonOf(err)
 	l = fitting(l)
 	in.letters.Inc()
-	in.log.Warn("a record could not be handled and is a dead letter", slog.String("letter", l.ID()),
+	in.log.WarnContext(ctx, "a record could not be handled and is a dead letter", slog.String("letter", l.ID()),
 		slog.String("order", clip(l.Key)), slog.String("reason", clip(err.Error())))
 	return stream.Emission{
 		Topic: codecs.DeadletterOrder, Key: l.Key, Value: l.Value, Headers: codecs.HeadersOfLetter(l),

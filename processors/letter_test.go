@@ -1,14 +1,22 @@
 package processors
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/quick"
 	"unicode/utf8"
 
 	"simplecqrs/codecs"
+	"simplecqrs/order"
+	"simplecqrs/saga"
+	"simplecqrs/stream"
+	"simplecqrs/telemetry"
 )
 
 func size(l codecs.Letter) int {
@@ -70,6 +78,49 @@ func TestALetterFitsItsTopic(t *testing.T) {
 			}
 			if one.cut == "" {
 				differ(t, "the letter", l, got)
+			}
+		})
+	}
+}
+
+func TestTheLineAboutALetterNamesItsOrderAndItsTrace(t *testing.T) {
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	var said bytes.Buffer
+	c := config()
+	c.Logger = telemetry.Logger(slog.New(slog.NewTextHandler(&said, nil)))
+	ill := does(func(context.Context, Request) (order.JSON, error) { panic("no such thing") })
+	for name, p := range map[string]stream.Processor{
+		"aggregate": Aggregate(c, func(order.Row, order.Event) order.Row { panic("no such thing") }),
+		"saga":      Saga(c, saga.Default(), func(saga.State, saga.Input) (saga.State, []saga.Effect) { panic("no such thing") }),
+		"worker":    Worker(c, plan(order.Detail), ill),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, p)
+			traced := func(r record) record {
+				r.headers = maps.Clone(r.headers)
+				if r.headers == nil {
+					r.headers = codecs.Headers{}
+				}
+				r.headers[telemetry.Traceparent] = []byte("00-" + trace + "-00f067aa0ba902b7-01")
+				return r
+			}
+			wantSaid := func(what string) {
+				t.Helper()
+				line := said.String()
+				said.Reset()
+				for _, part := range []string{"is a dead letter", " order=" + known + " ", what, "trace_id=" + trace} {
+					if strings.Count(line, part) != 1 {
+						t.Errorf("%q is not in one line of %q", part, line)
+					}
+				}
+			}
+			l := s.take(traced(recordOf(request(known, order.Detail)))).letters[0]
+			wantSaid("no such thing")
+			s.redrive(l)
+			wantSaid("no such thing")
+			if name == "aggregate" {
+				s.take(traced(record{key: known, value: []byte("garbage")}))
+				wantSaid("not a JSON object")
 			}
 		})
 	}

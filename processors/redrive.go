@@ -116,7 +116,7 @@ func past(r codecs.Redrive) int64 {
 // of its bytes, so of that it only says that it stays.
 func (in intake) stays(ctx goka.Context, r codecs.Redrive, err error, at time.Time) {
 	if !r.Discard {
-		in.untried(r.Letter, err).Emit(ctx)
+		in.untried(traceOf(ctx), r.Letter, err).Emit(ctx)
 		return
 	}
 	r.Reason = clip(err.Error())

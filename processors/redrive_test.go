@@ -311,6 +311,65 @@ func TestADiscardUnparksAsWell(t *testing.T) {
 	}
 }
 
+// told is what an event tells beside where the order stands.
+type told struct {
+	ID            string
+	Type          order.Type
+	Actor, Reason string
+}
+
+func (d did) told() (all []told) {
+	for _, e := range d.emitted {
+		all = append(all, told{e.ID, e.Type, e.Actor, e.Reason})
+	}
+	return all
+}
+
+func TestTheHistoryTellsWhoSawToEachLetterHowAndWhy(t *testing.T) {
+	for _, discard := range []bool{true, false} {
+		p := park(t, RoleSaga, append(upTo()[:2:2], request(known, order.Detail), happened(known, order.Pause.Type(), ""))...) // the copy of the request leads to nothing
+		*p.mended = true
+		see, how := p.redrive, "redriven"
+		if discard {
+			see, how = p.discard, "discarded"
+		}
+		stuck := func(first codecs.Letter) told {
+			return told{
+				known + "/parked/" + first.Place() + "/ORDER_STUCK", order.OrderStuck, "",
+				"no longer decided for: " + order.YetToBeRedriven + "; the one before was " + how + " by ann: mended",
+			}
+		}
+		unparked := told{known + "/redriven/" + p.wait[2].Place() + "/ORDER_UNPARKED", order.OrderUnparked, "ann", how + ": mended"}
+		for i, want := range []told{stuck(p.wait[1]), stuck(p.wait[2]), unparked} {
+			for range 2 {
+				if got := see(p.wait[i]).told(); !slices.Contains(got, want) {
+					t.Errorf("of %d, %s, it says %+v, want %+v", i, how, got, want)
+				}
+			}
+		}
+		// By another, who did not know.
+		other := codecs.Redrive{Letter: p.wait[2], Actor: "bob", Discard: !discard}
+		if other.Discard {
+			other.Value, other.Headers = nil, nil
+		}
+		if got := p.see(other).told(); !slices.Contains(got, unparked) {
+			t.Errorf("once it is seen to it says %+v, want %+v", got, unparked)
+		}
+	}
+}
+
+// All roles hear the log from its beginning, and the bug is mended: nobody has redriven it.
+func TestThatARecordCameAgainEndsItsWaitingByNobodysHand(t *testing.T) {
+	p := park(t, RoleSaga, upTo()[:2]...)
+	*p.mended = true
+	s := p.crash(bugAt(RoleSaga, completion(known, order.Detail).ID, p.mended))
+	s.hear(request(known, order.Detail))
+	want := told{known + "/redriven/store.order/0/1/ORDER_UNPARKED", order.OrderUnparked, "", "handled as it came again"}
+	if got := s.hear(completion(known, order.Detail)).told(); !slices.Contains(got, want) {
+		t.Errorf("it says %+v, want %+v", got, want)
+	}
+}
+
 // While more waits, what the saga says must not make the order look as if it went on.
 func TestAnOrderIsShownToBeStuckUntilTheLastIsSeenTo(t *testing.T) {
 	command := func(c order.Command) order.Event { return happened(known, c.Type(), "") }

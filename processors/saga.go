@@ -108,7 +108,7 @@ func (s orchestrator) passed(key string, value []byte) (saga.Input, error) {
 func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 	state, err := stored[saga.State](ctx)
 	if err != nil {
-		s.letterOf(l, err).Emit(ctx)
+		s.letterOf(traceOf(ctx), l, err).Emit(ctx)
 		return
 	}
 	_, timed := in.(saga.DeadlinePassed)
@@ -121,7 +121,7 @@ func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 			one.Emit(ctx)
 		}
 	case state.Parked == "" || first:
-		if s.decideOn(ctx, l, state, in) && first { // it has come again, and what it failed at is mended
+		if s.decideOn(ctx, l, state, in, saga.Ending{How: "handled as it came again"}) && first { // it has come again, and what it failed at is mended
 			resolved(l, "", codecs.Redriven, s.config.now()).Emit(ctx)
 		}
 	case timed: // it fires again once the order is decided for again
@@ -142,17 +142,17 @@ func comesAgain(l codecs.Letter, state saga.State) bool {
 }
 
 // decideOn decides on an input, or has it wait as a letter. It reports whether it is
-// decided on.
-func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.State, in saga.Input) bool {
+// decided on. If the letter waits this is how that ends.
+func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.State, in saga.Input, as saga.Ending) bool {
 	before, unparks := state, false
 	if isFirst(state.Waiting, l) {
-		before = state.Unpark(l.Place(), s.config.now())
+		before = state.Unpark(l.Place(), as, s.config.now())
 		unparks = before.Parked == ""
 	}
 	decision, err := s.next(before, in, func(next saga.State) saga.State {
 		if unparks {
 			next.OrderID = l.Key
-			next = next.TellUnparked(unparking(l))
+			next = next.TellUnparked(unparking(l), as)
 		}
 		return next
 	})
@@ -174,10 +174,15 @@ func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.Sta
 	for _, owed := range decision.owed {
 		owed.Emit(ctx)
 	}
-	if decision.state.Parked != "" && len(decision.owed) > 0 {
+	if decision.state.Parked != "" {
 		s.tellParked(ctx, decision.state) // which what was just said does not
 	}
 	return true
+}
+
+// ending is how a letter is seen to by a redrive.
+func ending(r codecs.Redrive, as codecs.Resolution) saga.Ending {
+	return saga.Ending{How: string(as), Actor: r.Actor, Reason: r.Reason}
 }
 
 // unparking names the redriving or discarding of a letter, as a cause.
@@ -187,7 +192,7 @@ func unparking(l codecs.Letter) string { return l.Key + "/redriven/" + l.Place()
 func (s orchestrator) park(ctx goka.Context, l codecs.Letter, state saga.State, err error) {
 	state = state.Park(l.Key, l.Place(), why(state.Parked, state.Waiting, l, err), s.config.now())
 	l.Parked = state.Waiting.Holds(l.Place())
-	s.untried(l, err).Emit(ctx)
+	s.untried(traceOf(ctx), l, err).Emit(ctx)
 	ctx.SetValue(state)
 	s.tellParked(ctx, state)
 }
@@ -220,7 +225,7 @@ func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	}
 	switch v {
 	case unlisted: // anyone can write such
-		s.letterOf(r.Letter, unreadable).Emit(ctx)
+		s.letterOf(traceOf(ctx), r.Letter, unreadable).Emit(ctx)
 	case stays:
 		s.stays(ctx, r, behindDecision(state), s.config.now())
 		ctx.SetValue(state)
@@ -234,11 +239,11 @@ func (s orchestrator) redriven(ctx goka.Context, r codecs.Redrive) {
 	case handled:
 		switch {
 		case unreadable != nil && !isFirst(state.Waiting, r.Letter):
-			s.letterOf(r.Letter, unreadable).Emit(ctx)
+			s.letterOf(traceOf(ctx), r.Letter, unreadable).Emit(ctx)
 		case unreadable != nil:
 			r.Tries++
 			s.park(ctx, r.Letter, state, unreadable)
-		case s.decideOn(ctx, r.Letter, state, in):
+		case s.decideOn(ctx, r.Letter, state, in, ending(r, codecs.Redriven)):
 			resolved(r.Letter, r.Actor, codecs.Redriven, s.config.now()).Emit(ctx)
 		}
 	}
@@ -263,16 +268,20 @@ func (s orchestrator) inputOf(r codecs.Redrive) (saga.Input, error) {
 // discard goes past the first letter. The word that the order is parked no more is owed
 // for ever only if the state has room for it.
 func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.State) {
-	state = state.Discard(r.Place(), past(r), s.config.now())
+	as := ending(r, codecs.Discarded)
+	state = state.Discard(r.Place(), as, past(r), s.config.now())
 	told := state
 	if state.Parked == "" {
-		told = state.TellUnparked(unparking(r.Letter))
+		told = state.TellUnparked(unparking(r.Letter), as)
 	}
 	if stateTooLarge(told) == nil {
 		state = told
 	}
 	ctx.SetValue(state)
 	s.emit(ctx, told.Owed(unparking(r.Letter), s.config.now()))
+	if state.Parked != "" {
+		s.tellParked(ctx, state)
+	}
 	resolved(r.Letter, r.Actor, codecs.Discarded, s.config.now()).Emit(ctx)
 }
 

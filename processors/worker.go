@@ -127,13 +127,13 @@ func (w worker) redriven(ctx goka.Context, r codecs.Redrive) {
 		err = fmt.Errorf("%s is no request that this role hears", e.Type)
 	}
 	if err != nil {
-		w.untried(r.Letter, err).Emit(ctx)
+		w.untried(traceOf(ctx), r.Letter, err).Emit(ctx)
 		return
 	}
 	at := w.config.now()
 	stream.Later(ctx, func(ctx context.Context) []stream.Emission {
 		if !w.config.now().Before(w.deadline(e)) {
-			return []stream.Emission{w.untried(r.Letter, errLate)}
+			return []stream.Emission{w.untried(ctx, r.Letter, errLate)}
 		}
 		answer := w.work(ctx, r.Letter, e)
 		if answer.Topic == codecs.DeadletterOrder {
@@ -152,7 +152,7 @@ func (w worker) work(ctx context.Context, record codecs.Letter, e order.Event) s
 	}
 	answer, err := w.answer(ctx, e)
 	if err != nil {
-		return w.letterOf(record, err)
+		return w.letterOf(ctx, record, err)
 	}
 	return answer
 }

@@ -578,7 +578,7 @@ func (s State) outOfTime(h Heard) Effect {
 func (s State) tell(w Word, h Heard, in Input) Effect {
 	t := Tell{
 		OrderID: s.OrderID, Type: w.Type, Cause: w.Cause, Status: w.Status, Reason: w.Reason,
-		StartAt: w.StartAt, At: h.At,
+		Actor: w.Actor, StartAt: w.StartAt, At: h.At,
 	}
 	if step, phase, ok := w.Type.Split(); ok && phase == order.Skipped {
 		if c, ok := in.(Commanded); ok {

@@ -36,6 +36,7 @@ type Tell struct {
 	Cause   string
 	Status  order.Status // empty on what the saga itself listens to
 	Reason  string
+	Actor   string // who had it come to that, if no other event says so
 	StartAt time.Time
 	Step    order.Step // whose Output it is
 	Output  order.JSON
@@ -96,7 +97,7 @@ func (t Tell) Event(source string) order.Event {
 		OrderID: t.OrderID, Type: t.Type,
 		ID:   t.Cause + "/" + string(t.Type),
 		Time: t.At, Source: source, Attempt: max(t.Attempt, 1), Round: 1, Causation: t.Cause,
-		Status: t.Status, Reason: t.Reason, StartAt: t.StartAt,
+		Status: t.Status, Reason: t.Reason, Actor: t.Actor, StartAt: t.StartAt,
 	}
 	if t.Output != nil {
 		e.Outputs = map[order.Step]order.JSON{t.Step: t.Output}

@@ -19,15 +19,36 @@ func (s State) Park(orderID, letter, reason string, at time.Time) State {
 	return s.stopped(at).armed(before)
 }
 
+// Ending is how a letter came to wait no more, for the order's history.
+type Ending struct {
+	How    string // what became of it, such as "discarded"
+	Actor  string // who asked for that; empty for nobody who is known
+	Reason string // and why
+}
+
+func (e Ending) by() string {
+	if e.Actor == "" {
+		return e.How
+	}
+	return e.How + " by " + e.Actor
+}
+
+func because(done, reason string) string {
+	if reason == "" {
+		return clip(done)
+	}
+	return clip(done + ": " + reason)
+}
+
 // Unpark has a letter wait no more. With the last one the order is decided for again, and
 // its clocks go on with what was left on them.
-func (s State) Unpark(letter string, at time.Time) State {
+func (s State) Unpark(letter string, as Ending, at time.Time) State {
 	before := s.timer()
 	s = s.moved()
 	s.Waiting = s.Waiting.Without(letter)
 	s.Parked = ""
 	if len(s.Waiting) > 0 {
-		s.Parked = order.YetToBeRedriven
+		s.Parked = order.YetToBeRedriven + "; the one before was " + because(as.by(), as.Reason)
 		return s
 	}
 	if !s.Paused {
@@ -37,17 +58,19 @@ func (s State) Unpark(letter string, at time.Time) State {
 }
 
 // Discard is Unpark for a letter that is never to be decided on, see [order.Discard].
-func (s State) Discard(letter string, past int64, at time.Time) State {
-	s = s.Unpark(letter, at)
+func (s State) Discard(letter string, as Ending, past int64, at time.Time) State {
+	s = s.Unpark(letter, as, at)
 	s.Past = max(s.Past, past)
 	return s
 }
 
 // TellUnparked has the saga say where an order stands that was said to be stuck because
-// it was parked. The cause owes it for ever, see [State.Owed].
-func (s State) TellUnparked(cause string) State {
+// it was parked, and how that ended. The cause owes it for ever, see [State.Owed].
+func (s State) TellUnparked(cause string, as Ending) State {
 	s = s.moved()
-	s.Words = append(s.Words, Word{Cause: cause, Type: order.OrderUnparked, Status: s.known()})
+	s.Words = append(s.Words, Word{
+		Cause: cause, Type: order.OrderUnparked, Status: s.known(), Reason: because(as.How, as.Reason), Actor: clip(as.Actor),
+	})
 	return s
 }
 

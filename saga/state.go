@@ -92,6 +92,7 @@ type Word struct {
 	Type    order.Type
 	Status  order.Status
 	Reason  string
+	Actor   string // who had it come to that, if no other event says so
 	StartAt time.Time
 }
 

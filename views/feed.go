@@ -23,16 +23,16 @@ func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 		Role: RoleSink, Group: RoleSink, Table: codecs.ViewOrder, Codec: codecs.Row{},
 		Deferred: func(update goka.UpdateContext, key string, value []byte, finished func() error) error {
 			ctx := stream.TraceOf(ctx, update)
-			place := slog.Group("record", slog.String("order", key),
-				slog.Int("partition", int(update.Partition())), slog.Int64("offset", update.Offset()))
+			of := slog.String("order", key)
+			place := slog.Group("record", slog.Int("partition", int(update.Partition())), slog.Int64("offset", update.Offset()))
 			done := func() {
 				if err := finished(); err != nil {
-					log.ErrorContext(ctx, "a view's offset could not be kept; its records will come again", place, slog.Any("error", err))
+					log.ErrorContext(ctx, "a view's offset could not be kept; its records will come again", of, place, slog.Any("error", err))
 				}
 			}
 			if value == nil {
 				// Nothing of ours takes an order away, so it is a stranger's.
-				log.WarnContext(ctx, "a tombstone of view.order was passed over; the read store keeps the order", place)
+				log.WarnContext(ctx, "a tombstone of view.order was passed over; the read store keeps the order", of, place)
 				done()
 				return nil
 			}
@@ -43,7 +43,7 @@ func Feed(ctx context.Context, sink *Sink, log *slog.Logger) stream.View {
 			row, ok := decoded.(order.Row)
 			if !ok {
 				reason, _ := decoded.(codecs.Malformed)
-				log.ErrorContext(ctx, "a record of view.order is no row and was passed over", place, slog.Any("error", reason.Err))
+				log.ErrorContext(ctx, "a record of view.order is no row and was passed over", of, place, slog.Any("error", reason.Err))
 				done()
 				return nil
 			}

@@ -121,7 +121,7 @@ func TestWhatIsNoRowIsPassedOverAndDoesNotComeAgain(t *testing.T) {
 		t.Errorf("rows that came (-want +got):\n%s", diff)
 	}
 	for offset := int64(1); offset < tombstone.Offset; offset++ {
-		place := fmt.Sprintf("record.order=%s record.partition=0 record.offset=%d", good.ID, offset)
+		place := fmt.Sprintf(" order=%s record.partition=0 record.offset=%d", good.ID, offset)
 		if lines := life.said.lines("level=ERROR", "no row", "error=", place); len(lines) != 1 {
 			t.Errorf("of record %d it said %q", offset, lines)
 		}
