@@ -25,6 +25,8 @@ const (
 	askTime = 10 * time.Second
 	// clockSkew is by how much the issuer's clock may be behind ours.
 	clockSkew = time.Minute
+	// keysFor is for how long the issuer's keys are taken for those that it shows.
+	keysFor = 5 * time.Minute
 )
 
 // algorithms are those by which an issuer may sign: with a key that it alone has.
@@ -38,6 +40,7 @@ type issuer struct {
 	client        *http.Client
 	verifier      atomic.Pointer[oidc.IDTokenVerifier] // nil until the issuer was found
 	now           func() time.Time
+	after         func(time.Duration) <-chan time.Time
 }
 
 func newIssuer(c Config) (*issuer, error) {
@@ -48,7 +51,7 @@ func newIssuer(c Config) (*issuer, error) {
 	if c.Audience == "" {
 		return nil, errors.New("access: say for which audience the issuer's tokens must be, or those meant for others would be good here")
 	}
-	i := &issuer{url: c.Issuer, audience: c.Audience, scopes: c.Scopes, log: c.Logger, now: time.Now}
+	i := &issuer{url: c.Issuer, audience: c.Audience, scopes: c.Scopes, log: c.Logger, now: time.Now, after: time.After}
 	i.client = asking(i.keysChanged)
 	return i, nil
 }
@@ -68,27 +71,35 @@ func (i *issuer) keysChanged(err error) {
 	i.log.Info("the keys of the issuer of tokens could be fetched again", slog.String("issuer", i.url))
 }
 
-// discover asks the issuer about itself until it answers.
+// discover asks the issuer about itself until it answers, and from then on every so often:
+// the set of keys asks by itself for keys that it does not know, and never for whether one
+// is shown no more.
 func (i *issuer) discover(ctx context.Context) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = time.Second, 30*time.Second
-	for {
+	for found := false; ; {
+		delay := keysFor
 		err := i.find(ctx)
-		if err == nil {
+		switch {
+		case err != nil:
+			delay = wait.NextBackOff()
+			i.log.Warn("the issuer of tokens could not be asked; its tokens are judged by the keys that it showed last, or not taken if it never did",
+				slog.String("issuer", i.url), slog.Any("error", err), slog.Duration("again", delay))
+		case !found:
+			wait.Reset()
 			i.log.Info("the issuer of tokens was found", slog.String("issuer", i.url))
-			return
 		}
-		delay := wait.NextBackOff()
-		i.log.Warn("the issuer of tokens could not be asked; its tokens are not taken until it could",
-			slog.String("issuer", i.url), slog.Any("error", err), slog.Duration("again", delay))
+		found = err == nil
 		select {
-		case <-time.After(delay):
+		case <-i.after(delay):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// find takes over what the issuer says of itself. Keys that are there already stay until
+// the new ones are.
 func (i *issuer) find(ctx context.Context) error {
 	// By a client that knows of no try before, as discover waits between them.
 	found, err := oidc.NewProvider(oidc.ClientContext(ctx, asking(nil)), i.url)
@@ -104,8 +115,15 @@ func (i *issuer) find(ctx context.Context) error {
 	if its.Keys == "" {
 		return errors.New("it does not say where its keys are")
 	}
-	set := oidc.NewRemoteKeySet(oidc.ClientContext(ctx, i.client), its.Keys)
-	i.verifier.Store(oidc.NewVerifier(i.url, keys{set}, &oidc.Config{
+	set := keys{oidc.NewRemoteKeySet(oidc.ClientContext(ctx, i.client), its.Keys)}
+	if i.verifier.Load() != nil {
+		var by fault
+		_, _ = set.VerifySignature(context.WithValue(ctx, fault{}, &by), nobodys) // it never is good
+		if by.away != nil {
+			return by.away
+		}
+	}
+	i.verifier.Store(oidc.NewVerifier(i.url, set, &oidc.Config{
 		ClientID:             i.audience,
 		SupportedSigningAlgs: algorithms,
 		Now:                  func() time.Time { return i.now().Add(-clockSkew) },
@@ -118,6 +136,10 @@ func (i *issuer) find(ctx context.Context) error {
 type keys struct{ *oidc.RemoteKeySet }
 
 type fault struct{ away error }
+
+// nobodys is a token without a signature that could be good, {"alg":"ES256"} and {}, at
+// which a set that has no keys yet fetches them.
+const nobodys = "eyJhbGciOiJFUzI1NiJ9.e30.AA"
 
 func (k keys) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	payload, err := k.RemoteKeySet.VerifySignature(ctx, jwt)

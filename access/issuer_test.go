@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func TestAnIssuersNewKeyIsTakenAndItsOldOneIsNot(t *testing.T) {
 	old := i.Token("ann", "query")
 	wantKnown(t, a, old, "ann", "query")
 	i.Rotate()
-	wantKnown(t, a, old, "ann", "query") // nobody has told us yet
+	wantKnown(t, a, old, "ann", "query") // until a token of the new one comes, for five minutes
 	sparingOf(a).now = func() time.Time { return time.Now().Add(spare) }
 	// The set of keys gives what it has fetched to those who wait for it a moment before
 	// it takes it over.
@@ -69,6 +70,105 @@ func TestAnIssuersNewKeyIsTakenAndItsOldOneIsNot(t *testing.T) {
 	}
 	wantKnown(t, a, bobs, "bob", "query")
 	wantRefused(t, a, old, order.Invalid, "the token is not one that "+i.URL)
+}
+
+// clocked is an issuer's judge whose waits the test ends.
+type clocked struct {
+	*Access
+	*journal
+	waits chan time.Duration // one that has begun
+	over  chan time.Time     // ends it
+	ahead atomic.Int64
+}
+
+func judgeByClock(t *testing.T, i *issuertest.Issuer) *clocked {
+	t.Helper()
+	c := &clocked{journal: newJournal(), waits: make(chan time.Duration), over: make(chan time.Time)}
+	one, err := newIssuer(Config{Issuer: i.URL, Audience: issuertest.Audience, Scopes: allScopes, Logger: c.logger()})
+	check(t, err)
+	one.after = func(d time.Duration) <-chan time.Time {
+		select {
+		case c.waits <- d:
+		case <-t.Context().Done():
+		}
+		return c.over
+	}
+	c.Access = &Access{issuer: one}
+	sparingOf(c.Access).now = func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+	go one.discover(t.Context())
+	return c
+}
+
+// wait gives the next wait, before which the issuer is asked.
+func (c *clocked) wait(t *testing.T) time.Duration {
+	t.Helper()
+	select {
+	case d := <-c.waits:
+		return d
+	case <-time.After(time.Minute):
+		t.Fatal("the issuer is not to be asked again")
+		return 0
+	}
+}
+
+// pass has a wait be over that has begun, and gives the next one.
+func (c *clocked) pass(t *testing.T, d time.Duration) (next time.Duration) {
+	t.Helper()
+	c.ahead.Add(int64(d))
+	c.over <- time.Now()
+	return c.wait(t)
+}
+
+func TestAKeyThatTheIssuerWithdrawsIsGoodForFiveMinutesAtMost(t *testing.T) {
+	i := issuertest.Start(t)
+	a := judgeByClock(t, i)
+	wait := a.wait(t)
+	leaked := i.Token("ann", "query")
+	wantKnown(t, a.Access, leaked, "ann", "query")
+	wait = a.pass(t, wait)
+	wantKnown(t, a.Access, leaked, "ann", "query")
+	i.Rotate()
+	if wait > 5*time.Minute {
+		t.Errorf("the keys are asked for anew after %v", wait)
+	}
+	a.pass(t, wait)
+	wantRefused(t, a.Access, leaked, order.Invalid, "the token is not one that "+i.URL)
+	wantKnown(t, a.Access, i.Token("bob", "query"), "bob", "query")
+	if n := a.count("was found"); n != 1 {
+		t.Errorf("it is logged %d times that the issuer was found", n)
+	}
+}
+
+func TestTheKeysStayWhileTheIssuerIsAway(t *testing.T) {
+	for name, away := range map[string]func(i *issuertest.Issuer, s *sparing){
+		"all of it": func(i *issuertest.Issuer, _ *sparing) { i.Away(true) },
+		"its keys alone": func(_ *issuertest.Issuer, s *sparing) {
+			s.next = roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("nobody is there") })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := issuertest.Start(t)
+			a := judgeByClock(t, i)
+			wait := a.wait(t)
+			leaked := i.Token("ann", "query")
+			wantKnown(t, a.Access, leaked, "ann", "query")
+			i.Rotate()
+			s := sparingOf(a.Access)
+			next := s.next
+			away(i, s)
+			for range 3 {
+				wait = a.pass(t, wait)
+				wantKnown(t, a.Access, leaked, "ann", "query")
+				if wait > 30*time.Second {
+					t.Errorf("while it is away it is asked again after %v", wait)
+				}
+			}
+			i.Away(false)
+			s.next = next
+			a.pass(t, max(wait, spare))
+			wantRefused(t, a.Access, leaked, order.Invalid, "the token is not one that "+i.URL)
+		})
+	}
 }
 
 func sparingOf(a *Access) *sparing { return a.issuer.client.Transport.(*sparing) }

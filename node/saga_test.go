@@ -16,6 +16,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/processors"
 	"simplecqrs/saga"
@@ -272,8 +273,7 @@ func TestALateCompletionIsUndoneEvenAfterTheEnd(t *testing.T) {
 		"PAYMENT_COMPLETED", "PAYMENT_COMPENSATION_REQUESTED", "PAYMENT_COMPENSATED", "ORDER_FAILED")
 }
 
-// A pause outlives the process: nothing is requested, and what is left on the clock
-// is kept.
+// A pause outlives the process: nothing is requested, and the clocks run again after it.
 func TestAPauseOutlivesARestart(t *testing.T) {
 	w := newSagaWorld(t, soon, true)
 	n := w.start(w.config).ready()
@@ -303,6 +303,55 @@ func TestAPauseOutlivesARestart(t *testing.T) {
 	n.heard(waits, "PAYMENT_COMPENSATION_REQUESTED") // its clocks run again
 	if e := row.Meta.History[slices.Index(row.Events(), order.Pause.Type())]; e.Actor != "ann" || e.Reason != "stocktaking" {
 		t.Errorf("the pause is by %q, for %q", e.Actor, e.Reason)
+	}
+}
+
+// state gives what the saga knows of an order.
+func (w *world) state(id string) (s saga.State) {
+	w.t.Helper()
+	for _, r := range w.records(codecs.SagaOrder) {
+		if string(r.Key) == id {
+			decoded, err := codecs.State{}.Decode(r.Value)
+			check(w.t, err)
+			s = decoded.(saga.State)
+		}
+	}
+	return s
+}
+
+// What was spent before the pause is gone, and the pause costs nothing.
+func TestAPauseKeepsWhatIsLeftOnTheClocks(t *testing.T) {
+	w := newSagaWorld(t, func(d *saga.Definition) { d.Steps[1].Timeout, d.Deadline = time.Hour, 2*time.Hour }, true)
+	n := w.start(w.config).ready()
+	id := n.place()
+	n.heard(id, "PAYMENT_REQUESTED")
+	const spent = 300 * time.Millisecond
+	began := time.Now()
+	w.await("some of the time to be spent", func() bool { return time.Since(began) > spent })
+	before := w.state(id)
+	n.accepted(id, order.Pause, "")
+	n.shown(id, order.StatusPaused)
+	n.stop()
+	n = w.start(w.config).ready()
+	n.accepted(id, order.Resume, "")
+	row := n.heard(id, order.OrderResumed)
+	var after saga.State
+	w.await("the clocks to run again", func() bool {
+		after = w.state(id)
+		return !after.Paused && !after.Open.Due.IsZero() && !after.Deadline.IsZero()
+	})
+	said := func(e order.Type) time.Time { return row.Meta.History[slices.Index(row.Events(), e)].Time }
+	paused, resumed := said(order.OrderPaused), said(order.OrderResumed)
+	if whole := said("PAYMENT_REQUESTED").Add(time.Hour).Sub(before.Open.Due).Abs(); whole > time.Millisecond {
+		t.Errorf("before the pause the step's time is %v off an hour", whole)
+	}
+	for name, due := range map[string]struct{ before, after time.Time }{
+		"step": {before.Open.Due, after.Open.Due}, "order": {before.Deadline, after.Deadline},
+	} {
+		left, kept := due.before.Sub(paused), due.after.Sub(resumed)
+		if (left - kept).Abs() > spent/10 {
+			t.Errorf("of the %s's time %v were left at the pause, and %v after it", name, left, kept)
+		}
 	}
 }
 

@@ -45,15 +45,19 @@ type HTTPConfig struct {
 // To undo, {"id", "step", "round", "undoes"} is sent to the other URL, where undoes is the
 // key of the work, under that key and "/undo". The service must undo what it did under the
 // key, or remember that it is to do nothing: work that comes after its undo must be
-// refused, by 410 say. It then answers 2xx, also if there was nothing to undo; the body
-// is not read. That it cannot undo (4xx) it must not remember: an operator who has seen to
-// the cause has it asked again, under the same key.
+// refused, by 410 say. It then answers 2xx, also if there was nothing to undo; what its
+// body says, or whether it ends, is nobody's. That it cannot undo (4xx) it must not
+// remember: an operator who has seen to the cause has it asked again, under the same key.
 type HTTP struct {
 	config HTTPConfig
 	client *http.Client
 }
 
-const defaultCallTime = 10 * time.Second
+const (
+	defaultCallTime = 10 * time.Second
+	// restTime bounds the wait for the end of an answer that is understood without it.
+	restTime = 100 * time.Millisecond
+)
 
 // NewHTTP checks the settings.
 func NewHTTP(c HTTPConfig) (*HTTP, error) {
@@ -122,7 +126,7 @@ func (h *HTTP) Undo(ctx context.Context, r Request) error {
 	return err
 }
 
-func (h *HTTP) post(ctx context.Context, to, key string, c call) (output order.JSON, err error) {
+func (h *HTTP) post(ctx context.Context, to, key string, c call) (order.JSON, error) {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -145,17 +149,22 @@ func (h *HTTP) post(ctx context.Context, to, key string, c call) (output order.J
 	if err != nil {
 		return nil, &Failed{Reason: transportReason(err)}
 	}
-	defer func() {
-		if closed := answer.Body.Close(); closed != nil && err == nil {
-			err = &Failed{Reason: transportReason(closed)}
-		}
-	}()
+	defer func() { _ = answer.Body.Close() }() // it was read only
+	if c.Undoes != "" && isDone(answer.StatusCode) {
+		// What it says is nobody's, but with its end the connection can be used again.
+		enough := time.AfterFunc(restTime, cancel)
+		defer enough.Stop()
+		_, _ = io.CopyN(io.Discard, answer.Body, maxOutput+1)
+		return nil, nil
+	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxOutput+1))
 	if err != nil {
 		return nil, &Failed{Reason: transportReason(err)}
 	}
-	return answerOf(answer, text, c.Undoes != "")
+	return answerOf(answer, text)
 }
+
+func isDone(status int) bool { return status >= 200 && status < 300 }
 
 // transportReason leaves out what net/http says of the request, which is in the log anyhow.
 func transportReason(err error) string {
@@ -170,12 +179,9 @@ func transportReason(err error) string {
 }
 
 // answerOf reads an answer by its class.
-func answerOf(answer *http.Response, body []byte, undo bool) (order.JSON, error) {
+func answerOf(answer *http.Response, body []byte) (order.JSON, error) {
 	switch status := answer.StatusCode; {
-	case status >= 200 && status < 300:
-		if undo {
-			return nil, nil // nobody reads what it says
-		}
+	case isDone(status):
 		if len(body) > maxOutput {
 			return nil, &Failed{Reason: fmt.Sprintf("the answer has more than %d bytes", maxOutput)}
 		}
@@ -211,10 +217,11 @@ func reasonIn(answer *http.Response, body []byte) string {
 	return answer.Status
 }
 
-// retryAfter reads a wait in seconds or until a date (RFC 9110, 10.2.3); 0 for none.
+// retryAfter reads a wait in seconds or until a date (RFC 9110, 10.2.3); 0 for none. A
+// number that is too large comes as the largest: how long is waited at most is the plan's.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {

@@ -227,7 +227,8 @@ func TestRetryAfterIsTheLeastWait(t *testing.T) {
 		"0":                              0,
 		"120":                            2 * time.Minute,
 		"2147483647":                     longest,
-		"2147483648":                     0, // beyond what anybody waits for
+		"2147483648":                     longest, // of which the plan makes what it allows
+		"99999999999999999999":           longest,
 		"-1":                             0,
 		"1.5":                            0,
 		"soon":                           0,
@@ -289,49 +290,78 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
 		t.Cleanup(elsewhere.Close)
 		s := serve(t, HTTPConfig{Bearer: "secret"}, says(status, "", "Location", elsewhere.URL))
+		reason := fmt.Sprintf("%d %s, which is not followed", status, http.StatusText(status))
 		_, err := s.Do(t.Context(), payment)
-		failed(t, err, fmt.Sprintf("%d %s, which is not followed", status, http.StatusText(status)))
+		failed(t, err, reason)
+		failed(t, s.Undo(t.Context(), payment), reason)
 		if n := followed.Load(); n > 0 {
 			t.Errorf("%d is followed", status)
 		}
 	}
 }
 
-// A service that hangs holds up a lane, and the order.
-func TestASlowServiceIsGivenUp(t *testing.T) {
-	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	drip := func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, `{"half":`)
-		if err := http.NewResponseController(w).Flush(); err != nil {
-			t.Error(err)
-		}
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// drip answers with a status and half a body, and hangs.
+func drip(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `{"half":`) // a client may leave before it
+		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}
+}
+
+// serveSlowly has a handler answer that hangs until its client has gone.
+func serveSlowly(t *testing.T, timeout time.Duration, handler http.HandlerFunc) *service {
+	t.Helper()
+	return serve(t, HTTPConfig{Timeout: timeout}, func(w http.ResponseWriter, r *http.Request) {
+		// Only once the body is read does a server see that its client has gone.
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
+		handler(w, r)
+	})
+}
+
+// A service that hangs holds up a lane, and the order.
+func TestASlowServiceIsGivenUp(t *testing.T) {
+	type asking func(context.Context, *service) error
+	const short = 50 * time.Millisecond
+	do := func(ctx context.Context, s *service) error { _, err := s.Do(ctx, payment); return err }
+	undo := func(ctx context.Context, s *service) error { return s.Undo(ctx, payment) }
 	for name, one := range map[string]struct {
 		timeout time.Duration // of a call
 		ends    time.Duration // the context, from when the call is made
 		handler http.HandlerFunc
+		calls   []asking
 	}{
-		"by the timeout":               {50 * time.Millisecond, time.Hour, hang},
-		"by the timeout, half way":     {50 * time.Millisecond, time.Hour, drip},
-		"by the request's deadline":    {time.Hour, 50 * time.Millisecond, hang},
-		"by it, half way":              {time.Hour, 50 * time.Millisecond, drip},
-		"by it, which has passed then": {time.Hour, -1, hang},
+		"by the timeout":                 {short, time.Hour, hang, []asking{do, undo}},
+		"by the timeout, half way":       {short, time.Hour, drip(200), []asking{do}},
+		"by the timeout, of a failure":   {short, time.Hour, drip(503), []asking{do, undo}},
+		"by the request's deadline":      {time.Hour, short, hang, []asking{do, undo}},
+		"by it, half way":                {time.Hour, short, drip(200), []asking{do}},
+		"by it, of a failure":            {time.Hour, short, drip(503), []asking{do, undo}},
+		"by it, which has passed before": {time.Hour, -1, hang, []asking{do, undo}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, HTTPConfig{Timeout: one.timeout}, func(w http.ResponseWriter, r *http.Request) {
-				// Only once the body is read does a server see that its client has gone.
-				if _, err := io.Copy(io.Discard, r.Body); err != nil {
-					return
-				}
-				one.handler(w, r)
-			})
-			ctx, cancel := context.WithTimeout(t.Context(), one.ends)
-			defer cancel()
-			_, err := s.Do(ctx, payment)
-			failed(t, err, "no answer in time")
+			s := serveSlowly(t, one.timeout, one.handler)
+			for _, ask := range one.calls {
+				ctx, cancel := context.WithTimeout(t.Context(), one.ends)
+				failed(t, ask(ctx, s), "no answer in time")
+				cancel()
+			}
 		})
 	}
+}
+
+// It is undone, as the status says.
+func TestAnUndoDoesNotWaitForTheEndOfItsAnswer(t *testing.T) {
+	s := serveSlowly(t, time.Hour, drip(200))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	check(t, s.Undo(ctx, payment))
+	check(t, ctx.Err())
 }
 
 func TestWithoutATimeoutACallHasTenSeconds(t *testing.T) {
@@ -370,16 +400,19 @@ func TestAHugeAnswerIsRefused(t *testing.T) {
 	failed(t, err, large)
 }
 
-// The work may be done: nobody knows.
+// The work may be done: nobody knows. What is undone was said by the status.
 func TestAnAnswerThatIsCutIsAFailure(t *testing.T) {
-	for name, text := range map[string]string{
-		"before it":        "",
-		"in the headers":   "HTTP/1.1 200 OK\r\nContent-Le",
-		"in the body":      "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1234",
-		"in the chunks":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n",
-		"and no HTTP":      "SSH-2.0-OpenSSH_9.6\r\n",
-		"in a 4xx's body":  "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n1234",
-		"in a zipped body": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n1234",
+	for name, one := range map[string]struct {
+		text   string
+		undone bool
+	}{
+		"before it":        {"", false},
+		"in the headers":   {"HTTP/1.1 200 OK\r\nContent-Le", false},
+		"in the body":      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1234", true},
+		"in the chunks":    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n", true},
+		"and no HTTP":      {"SSH-2.0-OpenSSH_9.6\r\n", false},
+		"in a 4xx's body":  {"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n1234", false},
+		"in a zipped body": {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n1234", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, HTTPConfig{}, func(w http.ResponseWriter, _ *http.Request) {
@@ -388,14 +421,21 @@ func TestAnAnswerThatIsCutIsAFailure(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if err := errors.Join(writeAll(buffer.Writer, text), conn.Close()); err != nil {
+				if err := errors.Join(writeAll(buffer.Writer, one.text), conn.Close()); err != nil {
 					t.Error(err)
 				}
 			})
 			_, err := s.Do(t.Context(), payment)
-			f := failed(t, err, "no answer: ")
-			if strings.Contains(f.Reason, "http://") {
-				t.Errorf("the reason tells where the service is: %s", f.Reason)
+			unknown := []error{err}
+			if undone := s.Undo(t.Context(), payment); !one.undone {
+				unknown = append(unknown, undone)
+			} else {
+				check(t, undone)
+			}
+			for _, err := range unknown {
+				if f := failed(t, err, "no answer: "); strings.Contains(f.Reason, "http://") {
+					t.Errorf("the reason tells where the service is: %s", f.Reason)
+				}
 			}
 		})
 	}

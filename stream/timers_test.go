@@ -141,7 +141,8 @@ func (c *clockmakers) fires(want ...string) {
 	}
 }
 
-// After it has come, a deadline takes a moment: how long is printed.
+// After it has come, a deadline takes a moment: 100 ms at most, where the machine has
+// nothing else to do. A test's may have, so that is asked of half of them.
 func TestADeadlineFiresWhenItHasComeAndNotBefore(t *testing.T) {
 	t.Parallel()
 	const partitions, each = 4, 50
@@ -151,7 +152,7 @@ func TestADeadlineFiresWhenItHasComeAndNotBefore(t *testing.T) {
 	due := map[string]time.Time{}
 	for i := partitions * each; i > 0; i-- { // the last comes first
 		key := fmt.Sprint("key", i)
-		due[key+" 1"] = first.Add(time.Duration(i) * 5 * time.Millisecond)
+		due[key+" 1"] = first.Add(time.Duration(i) * 15 * time.Millisecond)
 		c.write(c.in, Partition(key, partitions), key, alarm(1, due[key+" 1"]))
 	}
 	c.await("all to be stored", func() bool { return len(c.handled.get()) == len(due) })
@@ -171,6 +172,9 @@ func TestADeadlineFiresWhenItHasComeAndNotBefore(t *testing.T) {
 		late = append(late, by)
 	}
 	slices.Sort(late)
+	if half := late[len(late)/2]; half > 100*time.Millisecond {
+		t.Errorf("half of the timers are late by %v or more", half)
+	}
 	t.Logf("late until the handler had them, of %d: half %v, 99 of 100 %v, all %v",
 		len(late), late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
 }
