@@ -97,31 +97,52 @@ export function live(world) {
     });
   });
 
-  test('after a restart of the server the page comes back by itself, and knows what it has missed', async () => {
-    await visit(world, '', async (page) => {
+  // While the server restarts, a page is answered by nobody or by a proxy. From the first
+  // a stream goes on where it was; after the second it begins anew.
+  const cuts = [
+    ['nobody answers', (page) => page.context().setOffline(true), (page) => page.context().setOffline(false)],
+    ['a proxy answers', (page) => page.route('**/stream', (route) => route.fulfill({ status: 502, body: 'nobody behind' })), (page) => page.unroute('**/stream')],
+  ];
+  for (const [how, cut, mend] of cuts) {
+    // missing has something happen that the page cannot hear of.
+    const missing = async (page, happens) => {
       await isLive(page);
+      await cut(page);
       await world.stop();
       await shows(page, '#connection', 'reconnecting');
       await shows(page, '#banner', 'The connection is lost');
       await world.start();
+      const missed = await happens();
+      await shows(page, '#connection', 'reconnecting');
+      await mend(page);
       await isLive(page);
       await page.locator('#banner .note').waitFor({ state: 'detached' });
-      const id = await world.place();
-      await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
-    }, { provoked: [0, 502, 503] });
-  });
+      return missed;
+    };
+    const provoked = [0, 502, 503];
 
-  test('an order’s view comes back, too', async () => {
-    const id = await world.place({ startAt: '2099-01-01T00:00:00Z' });
-    await world.until(id, (h) => h.status === 'scheduled');
-    await visit(world, `#/orders/${id}`, async (page) => {
-      await shows(page, '.order-head .status', 'scheduled');
-      await world.stop();
-      await shows(page, '#connection', 'reconnecting');
-      await world.start();
-      await isLive(page);
-      await world.call('POST', `/command/${id}/cancel`, { reason: 'away' });
-      await shows(page, '.order-head .status', 'cancelled');
-    }, { provoked: [0, 502, 503] });
-  });
+    test(`after a restart of the server the page comes back by itself, and knows what it has missed while ${how}`, () => visit(world, '', async (page) => {
+      const id = await missing(page, async () => {
+        const placed = await world.place();
+        await world.until(placed, (h) => h.status === 'completed');
+        return placed;
+      });
+      await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
+      if (how === 'nobody answers') await shows(page, `.ticker li[data-order="${id}"]`, 'MAIL_COMPLETED');
+    }, { provoked }));
+
+    test(`an order’s view comes back, too, and shows what was done while ${how}`, async () => {
+      const id = await world.place({ startAt: '2099-01-01T00:00:00Z' });
+      await world.until(id, (h) => h.status === 'scheduled');
+      await visit(world, `#/orders/${id}`, async (page) => {
+        await shows(page, '.order-head .status', 'scheduled');
+        await missing(page, async () => {
+          await world.call('POST', `/command/${id}/cancel`, { reason: 'away' });
+          await world.until(id, (h) => h.status === 'cancelled');
+        });
+        await shows(page, '.order-head .status', 'cancelled');
+        await shows(page, '.history .why', 'away');
+      }, { provoked });
+    });
+  }
 }
