@@ -1,5 +1,6 @@
 // The page as a browser has it, against the whole system. PROGRAM is the built cmd/dev,
-// POISON the built command beside this; .ci/browser/run builds both.
+// POISON the built command beside this, SCREENSHOTS a folder for pictures; .ci/browser/run
+// has all of them.
 
 import { after, before, describe } from 'node:test';
 import { openWorld } from './world.mjs';
