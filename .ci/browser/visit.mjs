@@ -41,6 +41,20 @@ export async function visit(world, hash, use, { width = 1280, height = 900, sche
   }
 }
 
+// looks are a desk's and a phone's: what can be done is to be done in both.
+export const looks = [{ scheme: 'light', width: 1280, height: 900 }, { scheme: 'dark', width: 360, height: 740 }];
+
+export const named = ({ scheme, width }) => `${scheme}, ${width} pixels wide`;
+
+// press clicks where a person could: on what the window's width holds, as a script may
+// scroll aside what nobody else can, and what nothing else covers, for which click waits.
+export async function press(target) {
+  await target.scrollIntoViewIfNeeded();
+  const [{ x, width }, window] = [await target.boundingBox(), target.page().viewportSize()];
+  assert.ok(x >= 0 && x + width <= window.width, `${target} lies at ${x} to ${x + width} of ${window.width} pixels`);
+  await target.click();
+}
+
 // isLive waits until the page follows the log.
 export const isLive = (page) => page.locator('#connection .good').waitFor();
 

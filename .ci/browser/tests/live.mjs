@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, isLive, shows, visit } from '../visit.mjs';
+import { eventually, isLive, looks, named, press, shows, visit } from '../visit.mjs';
 
 const rows = (page) => page.locator('.orders tbody tr').evaluateAll((all) => all.map((r) => r.dataset.id));
 
 export function live(world) {
-  test('a hundred orders pass over the board, and each comes to its end', () => visit(world, '', async (page) => {
-    await isLive(page);
-    await page.locator('#place-many').click();
-    await page.locator('dialog button[type=submit]').click();
-    await shows(page, '.placed', '100 of 100 placed');
-    await eventually(page, () => parseInt(document.querySelector('.tally .completed').textContent.replace(',', ''), 10) >= 100);
-    await eventually(page, () => ['ORDER', 'PAYMENT', 'SHIPPING', 'MAIL'].every((step) =>
-      document.querySelector(`[data-place="${step}"] .number`).textContent === '0'));
-  }));
+  for (const look of looks) {
+    test(`a hundred orders pass over the board, and each comes to its end, ${named(look)}`, () => visit(world, '', async (page) => {
+      await isLive(page);
+      await press(page.locator('#place-many'));
+      await press(page.locator('dialog button[type=submit]'));
+      await shows(page, '.placed', '100 of 100 placed');
+      await eventually(page, () => parseInt(document.querySelector('.tally .completed').textContent.replace(',', ''), 10) >= 100);
+      await eventually(page, () => ['ORDER', 'PAYMENT', 'SHIPPING', 'MAIL'].every((step) =>
+        document.querySelector(`[data-place="${step}"] .number`).textContent === '0'));
+    }, look));
+  }
 
   test('an order that waits at a step stands there on the board', async () => {
     const id = await world.place({ payment: { do: 'hold' } });
