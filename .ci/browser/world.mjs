@@ -74,8 +74,9 @@ export async function openWorld(program, poison) {
   });
   return {
     base, shop, browser, start, stop,
-    // poison writes what nobody can read to the log.
+    // poison writes what nobody can read to the log; astray what can be read, where nobody looks.
     poison: (key, value) => promisify(execFile)(poison, [broker, key, value]),
+    astray: (key, value) => promisify(execFile)(poison, [broker, key, value, 'astray']),
     async close() {
       await browser.close();
       await stop();

@@ -3,13 +3,23 @@ import { test } from 'node:test';
 import { eventually, looks, named, press, shows, visit } from '../visit.mjs';
 
 export function letters(world) {
+  const lettersOf = async (key) => (await world.call('GET', `/deadletters?order=${key}`)).letters;
+  const come = async (key) => {
+    for (;;) {
+      const found = await lettersOf(key);
+      if (found.length) return found;
+    }
+  };
   // unread has roles write letters of a record, and waits for them.
   const unread = async (key) => {
     await world.poison(key, 'this is \x01 no JSON');
-    for (;;) {
-      const { letters: found } = await world.call('GET', `/deadletters?order=${key}`);
-      if (found.length) return found;
-    }
+    return come(key);
+  };
+  // astray is the letter of an order's first event that only has to be redriven.
+  const astray = async (id) => {
+    await world.astray(id, JSON.stringify({ id, type: 'ORDER_REQUESTED' }));
+    const [letter] = await come(id);
+    return letter;
   };
   const row = (page, id) => page.locator(`.letters tr[data-id="${id}"]`);
 
@@ -62,6 +72,37 @@ export function letters(world) {
         await row(page, letter.id).waitFor({ state: 'detached' });
       }, { ...look, provoked: [409] });
       assert.ok(!(await world.call('GET', '/deadletters?order=ORD-AAAA2')).letters.some((l) => l.id === letter.id));
+    });
+
+    test(`a redrive that is handled has the letter go, and its order goes on, ${named(look)}`, async () => {
+      const id = look === looks[0] ? 'ORD-AAAB1' : 'ORD-AAAB2';
+      const letter = await astray(id);
+      await visit(world, '#/letters', async (page) => {
+        await press(row(page, letter.id).locator('a').first());
+        await shows(page, '.facts', 'in the wrong partition');
+        await press(page.locator('[data-verb=redrive]'));
+        await press(page.locator('dialog button[type=submit]'));
+        await shows(page, 'h1', 'Dead letters');
+        await row(page, letter.id).waitFor({ state: 'detached' });
+        await page.goto(`${world.base}/#/orders/${id}`);
+        await shows(page, '.order-head .status', 'completed');
+      }, look);
+      assert.deepEqual(await lettersOf(id), []);
+    });
+
+    test(`several are redriven at once, and of those that stay it is told why, ${named(look)}`, async () => {
+      const id = look === looks[0] ? 'ORD-AAAB3' : 'ORD-AAAB4';
+      const [stays, goes] = [(await unread('ORD-AAAA6'))[0], await astray(id)];
+      await visit(world, '#/letters', async (page) => {
+        for (const { id: letter } of [stays, goes]) await press(row(page, letter).locator('input'));
+        await press(page.locator('[data-verb=redrive]'));
+        await press(page.locator('dialog button[type=submit]'));
+        await shows(page, 'dialog [role=alert]', `1 of 2 redriven. ${stays.id}: the letter stays`);
+        await page.keyboard.press('Escape');
+        await row(page, goes.id).waitFor({ state: 'detached' });
+        await row(page, stays.id).waitFor();
+      }, look);
+      await world.until(id, (h) => h.status === 'completed');
     });
 
     test(`several are discarded at once, and filters narrow the list, ${named(look)}`, async () => {
