@@ -11,8 +11,8 @@ const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.
 
 // visit opens the page at a view and calls use with it. Of wide, scheme and motion the
 // defaults are a desk's. The answers that a test provokes are told by their status.
-export async function visit(world, hash, use, { width = 1280, height = 900, scheme = 'light', motion = 'no-preference', provoked = [], setUp } = {}) {
-  const context = await world.browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: motion });
+export async function visit(world, hash, use, { width = 1280, height = 900, scheme = 'light', motion = 'no-preference', credentials, provoked = [], setUp } = {}) {
+  const context = await world.browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: motion, httpCredentials: credentials });
   context.setDefaultTimeout(patience);
   const page = await context.newPage();
   const complaints = [];
