@@ -33,8 +33,8 @@ export async function visit(world, hash, use, { width = 1280, height = 900, sche
     await use(page);
     assert.deepEqual(complaints, []);
   } catch (error) {
-    if (complaints.length) error.message += `\n${complaints.join('\n')}`;
-    error.message += `\n${await page.evaluate(() => document.body.innerText.slice(0, 2000)).catch(() => '')}`;
+    const told = [...complaints, await page.evaluate(() => document.body.innerText.slice(0, 2000)).catch(() => '')].join('\n');
+    for (const part of ['message', 'stack']) error[part] += `\n${told}`; // one report shows the one, another the other
     throw error;
   } finally {
     await context.close();
