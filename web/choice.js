@@ -22,7 +22,7 @@ export function choice(what, changed) {
     tell();
   });
   return {
-    all,
+    all: el('label', { class: 'all' }, all, el('span', {}, 'All')), // the word is seen on a phone alone
     box(id, name) {
       const box = el('input', { type: 'checkbox', 'aria-label': `Choose ${what} ${name}` });
       box.addEventListener('change', () => {

@@ -25,7 +25,7 @@ const glyphs = {
   ask: 'M-2-2.8L1.6 0L-2 2.8',
   command: 'M-2-2.8L1.6 0L-2 2.8',
 };
-const solid = ['done', 'finished', 'failed', 'undone', 'skipped', 'stuck', 'cancelled'];
+const solid = ['done', 'finished', 'failed', 'timedout', 'expired', 'undone', 'skipped', 'stuck', 'cancelled'];
 
 function mark(row, x, y, i) {
   const name = row.word ?? row.kind;

@@ -1,5 +1,6 @@
 // The page as a browser has it, against the whole system. PROGRAM is the built cmd/dev,
-// POISON the built command beside this; .ci/browser/run builds both.
+// SIMPLECQRS the command, POISON the one beside this, SCREENSHOTS a folder for pictures;
+// .ci/browser/run has all of them.
 
 import { after, before, describe } from 'node:test';
 import { openWorld } from './world.mjs';
@@ -16,7 +17,9 @@ import { topology } from './tests/topology.mjs';
 
 describe('the page', { timeout: 900_000 }, () => {
   const world = {};
-  before(async () => Object.assign(world, await openWorld(process.env.PROGRAM, process.env.POISON)));
+  before(async () => Object.assign(world, await openWorld({
+    program: process.env.PROGRAM, simplecqrs: process.env.SIMPLECQRS, poison: process.env.POISON,
+  })));
   after(() => world.close?.());
   for (const rules of [list, live, order, actions, stuck, letters, topology, everyone, access, pictures]) rules(world);
 });

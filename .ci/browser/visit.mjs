@@ -11,8 +11,8 @@ const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.
 
 // visit opens the page at a view and calls use with it. Of wide, scheme and motion the
 // defaults are a desk's. The answers that a test provokes are told by their status.
-export async function visit(world, hash, use, { width = 1280, height = 900, scheme = 'light', motion = 'no-preference', provoked = [], setUp } = {}) {
-  const context = await world.browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: motion });
+export async function visit(world, hash, use, { width = 1280, height = 900, scheme = 'light', motion = 'no-preference', credentials, provoked = [], setUp } = {}) {
+  const context = await world.browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: motion, httpCredentials: credentials });
   context.setDefaultTimeout(patience);
   const page = await context.newPage();
   const complaints = [];
@@ -33,12 +33,26 @@ export async function visit(world, hash, use, { width = 1280, height = 900, sche
     await use(page);
     assert.deepEqual(complaints, []);
   } catch (error) {
-    if (complaints.length) error.message += `\n${complaints.join('\n')}`;
-    error.message += `\n${await page.evaluate(() => document.body.innerText.slice(0, 2000)).catch(() => '')}`;
+    const told = [...complaints, await page.evaluate(() => document.body.innerText.slice(0, 2000)).catch(() => '')].join('\n');
+    for (const part of ['message', 'stack']) error[part] += `\n${told}`; // one report shows the one, another the other
     throw error;
   } finally {
     await context.close();
   }
+}
+
+// looks are a desk's and a phone's: what can be done is to be done in both.
+export const looks = [{ scheme: 'light', width: 1280, height: 900 }, { scheme: 'dark', width: 360, height: 740 }];
+
+export const named = ({ scheme, width }) => `${scheme}, ${width} pixels wide`;
+
+// press clicks where a person could: on what the window's width holds, as a script may
+// scroll aside what nobody else can, and what nothing else covers, for which click waits.
+export async function press(target) {
+  await target.scrollIntoViewIfNeeded();
+  const [{ x, width }, window] = [await target.boundingBox(), target.page().viewportSize()];
+  assert.ok(x >= 0 && x + width <= window.width, `${target} lies at ${x} to ${x + width} of ${window.width} pixels`);
+  await target.click();
 }
 
 // isLive waits until the page follows the log.

@@ -3,7 +3,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,8 +37,33 @@ async function freePort() {
   return port;
 }
 
-// openWorld starts everything. program is the built cmd/dev, poison what is beside this.
-export async function openWorld(program, poison) {
+// run starts a program, and returns once it has said that it is ready; end has it end.
+async function run(program, args, ready) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  await new Promise((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (text) => {
+        said += text;
+        if (said.includes(ready)) resolve();
+      });
+    }
+    child.once('exit', (code) => reject(new Error(`the program ended with ${code}:\n${said}`)));
+  });
+  return {
+    said,
+    async end() {
+      if (child.exitCode !== null) return;
+      const ended = once(child, 'exit');
+      child.kill('SIGINT');
+      await ended;
+    },
+  };
+}
+
+// openWorld starts everything. program is the built cmd/dev, simplecqrs the command, and
+// poison what is beside this.
+export async function openWorld({ program, simplecqrs, poison }) {
   const shop = await openShop();
   const folder = await mkdtemp(join(tmpdir(), 'browser-'));
   await writeFile(join(folder, 'plan.yaml'), plan(shop.url));
@@ -46,25 +71,14 @@ export async function openWorld(program, poison) {
   const base = `http://127.0.0.1:${port}`;
   let running = null;
   let broker = '';
+  let store = '';
 
   const start = async () => {
-    const child = spawn(program, ['-listen', `127.0.0.1:${port}`, '-data', join(folder, 'data'), '-plan', join(folder, 'plan.yaml')],
-      { stdio: ['ignore', 'pipe', 'pipe'] });
-    running = child;
-    let said = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { said += text; });
-    await new Promise((resolve, reject) => {
-      child.stdout.on('data', () => { if (said.includes('serving;')) resolve(); });
-      child.once('exit', (code) => reject(new Error(`the program ended with ${code}:\n${said}`)));
-    });
-    [, broker] = said.match(/broker +(\S+)/);
+    running = await run(program, ['-listen', `127.0.0.1:${port}`, '-data', join(folder, 'data'), '-plan', join(folder, 'plan.yaml')], 'serving;');
+    [, broker] = running.said.match(/broker +(\S+)/);
+    [, store] = running.said.match(/read store +(\S+)/);
   };
-  const stop = async () => {
-    if (!running || running.exitCode !== null) return;
-    const ended = once(running, 'exit');
-    running.kill('SIGINT');
-    await ended;
-  };
+  const stop = () => running.end();
 
   await start();
   const browser = await chromium.launch({
@@ -74,8 +88,22 @@ export async function openWorld(program, poison) {
   });
   return {
     base, shop, browser, start, stop,
-    // poison writes what nobody can read to the log.
+    // poison writes what nobody can read to the log; astray what can be read, where nobody looks.
     poison: (key, value) => promisify(execFile)(poison, [broker, key, value]),
+    astray: (key, value) => promisify(execFile)(poison, [broker, key, value, 'astray']),
+    // guarded starts an edge beside, for those who have one of the tokens, given as in a
+    // file of them; admit gives it others.
+    async guarded(tokens) {
+      const file = join(folder, 'tokens');
+      const admit = async (text) => {
+        await writeFile(`${file}.new`, text, { mode: 0o600 });
+        await rename(`${file}.new`, file);
+      };
+      await admit(tokens);
+      const edge = await run(simplecqrs, ['serve', '-roles', 'edge', '-listen', '127.0.0.1:0', '-tokens', file,
+        '-plan', join(folder, 'plan.yaml'), '-brokers', broker, '-mongo', store], 'msg=ready');
+      return { base: `http://${edge.said.match(/listen=(\S+)/)[1]}`, browser, admit, close: edge.end };
+    },
     async close() {
       await browser.close();
       await stop();

@@ -129,6 +129,79 @@ function rules(world) {
     assert.notEqual(await paper(), dark);
   }, { scheme: 'dark' }));
 
+  describe('without colour', () => {
+    // sharing gives the names that share a look.
+    const sharing = (looks) => [...new Set(looks.map(([look]) => look))]
+      .map((shared) => [...new Set(looks.filter(([look]) => look === shared).map(([, name]) => name))])
+      .filter((names) => names.length > 1);
+
+    test('each status has a word and a shape of its own, and a message its shape', () => visit(world, '', async (page) => {
+      await page.emulateMedia({ forcedColors: 'active' });
+      const looks = await page.evaluate(async () => {
+        const [{ chip, el }, { statuses }] = await Promise.all(['dom', 'events'].map((m) => import(`/assets/${m}.js`)));
+        const paper = getComputedStyle(document.body).backgroundColor;
+        const look = (element) => {
+          document.getElementById('main').append(element);
+          const { maskImage, backgroundColor, width } = getComputedStyle(element, '::before');
+          return { word: element.innerText, shape: maskImage, seen: maskImage !== 'none' && parseFloat(width) > 8 && backgroundColor !== paper };
+        };
+        const parts = ['good', 'warn', 'bad'];
+        return {
+          statuses, chips: [...statuses, ...parts].map((s) => ({ status: s, ...look(chip(s)) })),
+          notes: parts.map((p) => ({ status: p, ...look(el('p', { class: `note ${p}` }, 'told')) })),
+        };
+      });
+      assert.deepEqual(looks.chips.map((c) => c.word), [...looks.statuses, 'good', 'warn', 'bad']);
+      for (const of of [looks.chips, looks.notes]) {
+        assert.deepEqual(of.filter((l) => !l.seen).map((l) => l.status), [], 'have no shape to be seen');
+        assert.deepEqual(sharing(of.map((l) => [l.shape, l.status])), [], 'have one shape');
+      }
+    }));
+
+    test('each kind of event has a mark of its own', () => visit(world, '', async (page) => {
+      const marks = await page.evaluate(async () => {
+        const [{ draw }, { read, typesOf }] = await Promise.all(['drawing', 'events'].map((m) => import(`/assets/${m}.js`)));
+        const rows = typesOf(['PAYMENT']).map((type) => ({ ...read(type, type === 'ORDER_FAILED' ? 'failed' : ''), lane: 'saga' }));
+        const picture = draw({ lanes: ['saga'], rows, bars: [], arrows: [], pauses: [] },
+          { middles: rows.map((_, i) => 40 * i), head: 0, height: 40 * rows.length, lane: 60, label: 'marks' });
+        document.getElementById('main').append(picture);
+        return rows.map((row, i) => {
+          const [body, glyph] = ['.body', '.glyph'].map((part) => picture.querySelector(`[data-row="${i}"] ${part}`));
+          const { fill, stroke } = getComputedStyle(body);
+          return [[body.tagName, body.getAttribute('d'), fill === stroke, glyph?.getAttribute('d')].join(),
+            row.kind === 'command' ? 'command' : row.word ?? row.kind];
+        });
+      });
+      const alike = [['done', 'finished'], ['timedout', 'expired']]; // of a step, and of the order
+      assert.deepEqual(sharing(marks).filter((names) => !alike.some((a) => names.every((n) => a.includes(n)))), [], 'have one mark');
+    }));
+
+    test('the view that one is in, the chosen event and the order just placed stand out', async () => {
+      const id = await world.place();
+      await world.until(id, (h) => h.status === 'completed');
+      const apart = (page, one, others) => page.evaluate((selectors) => {
+        const [a, b] = selectors.map((s) => getComputedStyle(document.querySelector(s)));
+        return a.outlineStyle !== b.outlineStyle || a.borderBottomColor !== b.borderBottomColor; // a wash and a shadow are not drawn
+      }, [one, others]);
+      await visit(world, `#/orders/${id}`, async (page) => {
+        await page.emulateMedia({ forcedColors: 'active' });
+        await page.locator('.mark[data-row="3"]').click();
+        await page.locator('h1').hover();
+        assert.ok(await apart(page, '.history tr.now', '.history tbody tr:first-child'), 'the chosen event');
+        assert.ok(await apart(page, 'nav a[aria-current]', 'nav a:not([aria-current])'), 'the view');
+        await page.goto(`${world.base}/#/orders`);
+        await isLive(page);
+        const other = await world.place();
+        await page.locator(`.ticker li[data-order="${other}"]`).first().waitFor();
+        await page.locator('#place').click();
+        for (const of of ['.orders tbody tr', '.ticker li']) {
+          await page.locator(`${of}.marked`).first().waitFor();
+          assert.ok(await apart(page, `${of}.marked`, `${of}:not(.marked)`), of);
+        }
+      });
+    });
+  });
+
   test('nothing moves for those who want no motion', async () => {
     const id = await world.place({ payment: { do: 'hold' } });
     for (const hash of ['#/orders', '#/topology']) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, isLive, shows, visit } from '../visit.mjs';
+import { eventually, isLive, looks, named, press, shows, visit } from '../visit.mjs';
 
 const ids = (page) => page.locator('.orders tbody tr').evaluateAll((rows) => rows.map((r) => r.dataset.id));
 const filled = (page) => page.locator('.orders tbody tr').first().waitFor();
@@ -12,42 +12,44 @@ const only = (page, column, text) => eventually(page, ([c, t]) => {
 }, [column, text]);
 
 export function list(world) {
-  test('an order that is placed by the button comes up in the list and is followed', () => visit(world, '', async (page) => {
-    await isLive(page);
-    await page.locator('#place').click();
-    const link = page.locator('.placed a');
-    await link.waitFor();
-    const id = (await link.getAttribute('href')).replace('#/orders/', '');
-    await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
-    await shows(page, '.ticker li', 'MAIL_COMPLETED');
-    await shows(page, '.ticker li.marked', 'MAIL_COMPLETED');
-    await page.locator(`.orders tr.marked[data-id="${id}"]`).waitFor();
-    for (const side of ['Command: POST /command', 'Events: store.order', 'Query: GET /query']) await shows(page, 'h2', side);
-    await link.click();
-    await shows(page, 'h1', id);
-  }));
+  for (const look of looks) {
+    test(`an order that is placed by the button comes up in the list and is followed, ${named(look)}`, () => visit(world, '', async (page) => {
+      await isLive(page);
+      await press(page.locator('#place'));
+      const link = page.locator('.placed a');
+      await link.waitFor();
+      const id = (await link.getAttribute('href')).replace('#/orders/', '');
+      await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
+      await shows(page, '.ticker li', 'MAIL_COMPLETED');
+      await shows(page, '.ticker li.marked', 'MAIL_COMPLETED');
+      await page.locator(`.orders tr.marked[data-id="${id}"]`).waitFor();
+      for (const side of ['Command: POST /command', 'Events: store.order', 'Query: GET /query']) await shows(page, 'h2', side);
+      await press(link);
+      await shows(page, 'h1', id);
+    }, look));
 
-  test('inputs and a start time of the form reach the order', () => visit(world, '', async (page) => {
-    await page.locator('summary', { hasText: 'With inputs' }).click();
-    await page.locator('textarea[name=payment]').fill('{"do": ');
-    await page.locator('#place').click();
-    await shows(page, 'form [role=alert]', 'The input payment is no JSON');
-    await eventually(page, () => document.activeElement.name === 'payment');
-    await page.locator('textarea[name=payment]').fill('{"do": "decline"}');
-    await page.locator('#place').click();
-    const id = (await page.locator('.placed a').getAttribute('href')).replace('#/orders/', '');
-    await shows(page, `.orders tr[data-id="${id}"]`, 'failed');
+    test(`inputs and a start time of the form reach the order, ${named(look)}`, () => visit(world, '', async (page) => {
+      await press(page.locator('summary', { hasText: 'With inputs' }));
+      await page.locator('textarea[name=payment]').fill('{"do": ');
+      await press(page.locator('#place'));
+      await shows(page, 'form [role=alert]', 'The input payment is no JSON');
+      await eventually(page, () => document.activeElement.name === 'payment');
+      await page.locator('textarea[name=payment]').fill('{"do": "decline"}');
+      await press(page.locator('#place'));
+      const id = (await page.locator('.placed a').getAttribute('href')).replace('#/orders/', '');
+      await shows(page, `.orders tr[data-id="${id}"]`, 'failed');
 
-    await page.locator('textarea[name=payment]').fill('');
-    await page.locator('input[name=startAt]').fill('2099-01-31T09:00:00');
-    await page.locator('#place').click();
-    await eventually(page, (before) => document.querySelector('.placed a')?.hash.slice(9) !== before, id);
-    const later = (await page.locator('.placed a').getAttribute('href')).replace('#/orders/', '');
-    await shows(page, `.orders tr[data-id="${later}"]`, 'scheduled');
-    const { orders } = await world.call('GET', '/query?status=scheduled');
-    const local = await page.evaluate(() => new Date('2099-01-31T09:00:00').toISOString());
-    assert.equal(new Date(orders.find((o) => o.id === later).startAt).toISOString(), local);
-  }));
+      await page.locator('textarea[name=payment]').fill('');
+      await page.locator('input[name=startAt]').fill('2099-01-31T09:00:00');
+      await press(page.locator('#place'));
+      await eventually(page, (before) => document.querySelector('.placed a')?.hash.slice(9) !== before, id);
+      const later = (await page.locator('.placed a').getAttribute('href')).replace('#/orders/', '');
+      await shows(page, `.orders tr[data-id="${later}"]`, 'scheduled');
+      const { orders } = await world.call('GET', '/query?status=scheduled');
+      const local = await page.evaluate(() => new Date('2099-01-31T09:00:00').toISOString());
+      assert.equal(new Date(orders.find((o) => o.id === later).startAt).toISOString(), local);
+    }, look));
+  }
 
   test('filters narrow the list, and the address says so', async () => {
     const [good, bad] = [await world.place(), await world.place({ payment: { do: 'decline' } })];

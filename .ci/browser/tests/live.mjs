@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, isLive, shows, visit } from '../visit.mjs';
+import { eventually, isLive, looks, named, press, shows, visit } from '../visit.mjs';
 
 const rows = (page) => page.locator('.orders tbody tr').evaluateAll((all) => all.map((r) => r.dataset.id));
 
 export function live(world) {
-  test('a hundred orders pass over the board, and each comes to its end', () => visit(world, '', async (page) => {
-    await isLive(page);
-    await page.locator('#place-many').click();
-    await page.locator('dialog button[type=submit]').click();
-    await shows(page, '.placed', '100 of 100 placed');
-    await eventually(page, () => parseInt(document.querySelector('.tally .completed').textContent.replace(',', ''), 10) >= 100);
-    await eventually(page, () => ['ORDER', 'PAYMENT', 'SHIPPING', 'MAIL'].every((step) =>
-      document.querySelector(`[data-place="${step}"] .number`).textContent === '0'));
-  }));
+  for (const look of looks) {
+    test(`a hundred orders pass over the board, and each comes to its end, ${named(look)}`, () => visit(world, '', async (page) => {
+      await isLive(page);
+      await press(page.locator('#place-many'));
+      await press(page.locator('dialog button[type=submit]'));
+      await shows(page, '.placed', '100 of 100 placed');
+      await eventually(page, () => parseInt(document.querySelector('.tally .completed').textContent.replace(',', ''), 10) >= 100);
+      await eventually(page, () => ['ORDER', 'PAYMENT', 'SHIPPING', 'MAIL'].every((step) =>
+        document.querySelector(`[data-place="${step}"] .number`).textContent === '0'));
+    }, look));
+  }
 
   test('an order that waits at a step stands there on the board', async () => {
     const id = await world.place({ payment: { do: 'hold' } });
@@ -97,31 +99,52 @@ export function live(world) {
     });
   });
 
-  test('after a restart of the server the page comes back by itself, and knows what it has missed', async () => {
-    await visit(world, '', async (page) => {
+  // While the server restarts, a page is answered by nobody or by a proxy. From the first
+  // a stream goes on where it was; after the second it begins anew.
+  const cuts = [
+    ['nobody answers', (page) => page.context().setOffline(true), (page) => page.context().setOffline(false)],
+    ['a proxy answers', (page) => page.route('**/stream', (route) => route.fulfill({ status: 502, body: 'nobody behind' })), (page) => page.unroute('**/stream')],
+  ];
+  for (const [how, cut, mend] of cuts) {
+    // missing has something happen that the page cannot hear of.
+    const missing = async (page, happens) => {
       await isLive(page);
+      await cut(page);
       await world.stop();
       await shows(page, '#connection', 'reconnecting');
       await shows(page, '#banner', 'The connection is lost');
       await world.start();
+      const missed = await happens();
+      await shows(page, '#connection', 'reconnecting');
+      await mend(page);
       await isLive(page);
       await page.locator('#banner .note').waitFor({ state: 'detached' });
-      const id = await world.place();
-      await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
-    }, { provoked: [0, 502, 503] });
-  });
+      return missed;
+    };
+    const provoked = [0, 502, 503];
 
-  test('an order’s view comes back, too', async () => {
-    const id = await world.place({ startAt: '2099-01-01T00:00:00Z' });
-    await world.until(id, (h) => h.status === 'scheduled');
-    await visit(world, `#/orders/${id}`, async (page) => {
-      await shows(page, '.order-head .status', 'scheduled');
-      await world.stop();
-      await shows(page, '#connection', 'reconnecting');
-      await world.start();
-      await isLive(page);
-      await world.call('POST', `/command/${id}/cancel`, { reason: 'away' });
-      await shows(page, '.order-head .status', 'cancelled');
-    }, { provoked: [0, 502, 503] });
-  });
+    test(`after a restart of the server the page comes back by itself, and knows what it has missed while ${how}`, () => visit(world, '', async (page) => {
+      const id = await missing(page, async () => {
+        const placed = await world.place();
+        await world.until(placed, (h) => h.status === 'completed');
+        return placed;
+      });
+      await shows(page, `.orders tr[data-id="${id}"]`, 'completed');
+      if (how === 'nobody answers') await shows(page, `.ticker li[data-order="${id}"]`, 'MAIL_COMPLETED');
+    }, { provoked }));
+
+    test(`an order’s view comes back, too, and shows what was done while ${how}`, async () => {
+      const id = await world.place({ startAt: '2099-01-01T00:00:00Z' });
+      await world.until(id, (h) => h.status === 'scheduled');
+      await visit(world, `#/orders/${id}`, async (page) => {
+        await shows(page, '.order-head .status', 'scheduled');
+        await missing(page, async () => {
+          await world.call('POST', `/command/${id}/cancel`, { reason: 'away' });
+          await world.until(id, (h) => h.status === 'cancelled');
+        });
+        await shows(page, '.order-head .status', 'cancelled');
+        await shows(page, '.history .why', 'away');
+      }, { provoked });
+    });
+  }
 }
