@@ -26,11 +26,21 @@ func paused(row order.Row) order.Row {
 	return order.Fold(row, order.Event{OrderID: row.ID, Type: order.OrderPaused, ID: "paused", Time: began, Status: row.Meta.Status})
 }
 
-// fitting gives for each command an order that takes it, and the body that it needs.
-var fitting = map[order.Command]struct {
+type commanded struct {
 	row  order.Row
 	body string
-}{
+}
+
+// with is the body with a further member.
+func (c commanded) with(member string) string {
+	if c.body == "" {
+		return "{" + member + "}"
+	}
+	return "{" + member + "," + c.body[1:]
+}
+
+// fitting gives for each command an order that takes it, and the body that it needs.
+var fitting = map[order.Command]commanded{
 	order.Pause:    {standing(seedID, order.StatusRunning), ""},
 	order.Resume:   {paused(standing(seedID, order.StatusRunning)), ""},
 	order.Cancel:   {standing(seedID, order.StatusRunning), ""},

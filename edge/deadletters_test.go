@@ -133,6 +133,12 @@ func redriven(r codecs.Redrive) *codecs.Letter {
 	return &l
 }
 
+func discarded(r codecs.Redrive) *codecs.Letter {
+	l := r.Letter
+	l.Resolved = codecs.Discarded
+	return &l
+}
+
 func failing(r codecs.Redrive) *codecs.Letter {
 	l := r.Letter
 	l.Reason = "panic: still no\ngoroutine"
@@ -203,6 +209,10 @@ func TestAClientMayWaitForWhatBecomesOfALetter(t *testing.T) {
 	b.becomes = redriven
 	b.send(first+"/redrive", "", "Prefer", "wait=5").want(t, 200,
 		`{"id":"`+first+`","resolved":"redriven","_letter":"http://`+site+`/deadletters/`+first+`"}`+"\n")
+	b = newBox(t, aLetter(7))
+	b.becomes = discarded
+	b.send(first+"/discard", "", "Prefer", "wait=5").want(t, 200,
+		`{"id":"`+first+`","resolved":"discarded","_letter":"http://`+site+`/deadletters/`+first+`"}`+"\n")
 	if len(b.told) > 0 {
 		t.Errorf("%d are still watched", len(b.told))
 	}
@@ -220,6 +230,7 @@ func TestALetterThatCannotBeRedrivenIsRefused(t *testing.T) {
 		detail string
 	}{
 		"one that is not open":     {nil, first + "/redrive", "", "", 404, "no dead letter of this id is open: it was redriven or discarded, or never was one"},
+		"none to discard":          {nil, first + "/discard", "", "", 404, "no dead letter of this id is open: it was redriven or discarded, or never was one"},
 		"one whose turn is later":  {[]codecs.Letter{aLetter(7), aLetter(9)}, second + "/redrive", "", "", 409, "the letters of an order have their turn, and " + first + ` goes first: redrive or discard that, or all with the filter {"order":"ORD-B384F"}`},
 		"discarded before others":  {[]codecs.Letter{aLetter(7), aLetter(9)}, second + "/discard", "", "", 409, "the letters of an order have their turn, and " + first + ` goes first: redrive or discard that, or all with the filter {"order":"ORD-B384F"}`},
 		"one that is too large":    {[]codecs.Letter{large}, first + "/redrive", "", "", 409, "no role would take the record, it can only be discarded: it has 262154 bytes and 6 in headers; 262144 and 65536 are all that a role takes"},
@@ -337,7 +348,7 @@ func TestWhoeverWaitsForAllOfAnOrderIsAnsweredForWhatComesBehind(t *testing.T) {
 	}
 	b = newBox(t, aLetter(7), aLetter(8))
 	b.becomes = failing
-	b.send("redrive", `{"filter":{"order":"`+seedID+`"}}`, "Prefer", "wait=5").decode(t, &got)
+	b.send("discard", `{"filter":{"order":"`+seedID+`"}}`, "Prefer", "wait=5").decode(t, &got)
 	if len(got.Results) != 2 || got.Results[0].Status != 409 || got.Results[0].Error != "the letter stays: panic: still no" {
 		t.Errorf("of those that fail again: %+v", got)
 	}

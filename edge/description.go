@@ -6,7 +6,8 @@ import (
 )
 
 // openAPI describes all that is served, for programs and for those who write them. A
-// test holds the routes to it, and each answer that a test gets.
+// test holds the routes to it, each answer that a test gets, and each message of a stream;
+// and each status that it has is answered to some test.
 //
 //go:embed openapi.yaml
 var openAPI []byte

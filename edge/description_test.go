@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -160,6 +161,7 @@ func (a *telling) hold(t *testing.T, find routers.Router, r *http.Request) {
 		t.Errorf("%s %s was answered %d, which is not described", r.Method, r.URL, a.status)
 		return
 	}
+	noted.add(route.Operation, a.status)
 	asked := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: parameters, Route: route,
 		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, MultiError: true},
@@ -179,5 +181,38 @@ func (a *telling) hold(t *testing.T, find routers.Router, r *http.Request) {
 	}
 	if err := openapi3filter.ValidateResponse(r.Context(), told); err != nil {
 		t.Errorf("the answer %d to %s %s is not as described: %v", a.status, r.Method, r.URL, err)
+	}
+	if strings.HasPrefix(a.Header().Get("Content-Type"), "text/event-stream") {
+		holdMessages(t, route, a.body.String())
+	}
+}
+
+// messages are the schemas of what the streams send, by operation and event.
+var messages = map[string]map[string]string{
+	"streamOrder":  {"order": "History"},
+	"streamEvents": {"": "LiveEvent", "reset": ""}, // there is nothing to say of the latter
+}
+
+// holdMessages holds what a stream has sent to the schemas.
+func holdMessages(t *testing.T, route *routers.Route, sent string) {
+	for message := range strings.SplitSeq(sent, "\n\n") {
+		fields := map[string]string{}
+		for line := range strings.SplitSeq(message, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			fields[name] = value
+		}
+		data, has := fields["data"]
+		if !has { // a comment, or where to go on
+			continue
+		}
+		schema, known := messages[route.Operation.OperationID][fields["event"]]
+		var value any
+		err := json.Unmarshal([]byte(data), &value)
+		if err == nil && schema != "" {
+			err = route.Spec.Components.Schemas[schema].Value.VisitJSON(value, openapi3.EnableJSONSchema2020(), openapi3.MultiErrors())
+		}
+		if !known || err != nil {
+			t.Errorf("%s: the message %q is not as described: %v", route.Path, message, err)
+		}
 	}
 }

@@ -213,12 +213,12 @@ func (p parameters) filter(what string) (f order.Filter, after order.Place, err 
 		}
 	}
 	if text, sent := p["since"]; sent {
-		if f.Since, err = timeOf(fmt.Sprintf("%s \"since\"", what), text); err != nil {
+		if f.Since, err = boundOf(fmt.Sprintf("%s \"since\"", what), text); err != nil {
 			return f, after, err
 		}
 	}
 	if text, sent := p["until"]; sent {
-		if f.Until, err = timeOf(fmt.Sprintf("%s \"until\"", what), text); err != nil {
+		if f.Until, err = boundOf(fmt.Sprintf("%s \"until\"", what), text); err != nil {
 			return f, after, err
 		}
 	}
@@ -226,6 +226,16 @@ func (p parameters) filter(what string) (f order.Filter, after order.Place, err 
 		after, err = order.ParsePlace(text)
 	}
 	return f, after, err
+}
+
+// boundOf reads a time that bounds a filter. The zero Time would bound nothing, and an
+// instant later means the same.
+func boundOf(what, text string) (time.Time, error) {
+	at, err := timeOf(what, text)
+	if err == nil && at.IsZero() {
+		at = at.Add(1)
+	}
+	return at, err
 }
 
 func (p parameters) limit() (int, error) {

@@ -79,6 +79,24 @@ func TestAListIsOfWhatIsAskedFor(t *testing.T) {
 	}
 }
 
+// No order has changed before then, and one who asks for none is not to get all.
+func TestTheFirstOfAllTimesBoundsAFilterAsAnyOtherDoes(t *testing.T) {
+	const first = "0001-01-01T00:00:00Z"
+	w := newWorld(t)
+	f, _ := w.holding("")
+	w.ask("/query", "since="+first+"&until="+first)
+	if f.Since.IsZero() || f.Until.IsZero() || f.Until.UnixMilli() != (time.Time{}).UnixMilli() {
+		t.Errorf("a list is asked for by %+v", f)
+	}
+	for _, bound := range []string{"since", "until"} {
+		*f = order.Filter{}
+		got := w.command("cancel", `{"filter":{"`+bound+`":"`+first+`"}}`)
+		if got.StatusCode != http.StatusOK || *f == (order.Filter{}) {
+			t.Errorf("%s: answered %d %s, and asked for %+v", bound, got.StatusCode, got.body, f)
+		}
+	}
+}
+
 func TestWhatAListCannotBeAskedIsRefused(t *testing.T) {
 	for _, c := range []struct{ path, query, detail string }{
 		{"/query", "state=x", `the parameter "state" is unknown; known are status, type, since, until, after, sort, limit`},

@@ -23,6 +23,7 @@ func leveled(t *testing.T) (*world, *slog.LevelVar) {
 	h.Registry, h.Level = prometheus.NewRegistry(), level
 	h.Logger = telemetry.Logger(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})))
 	w.handler = New(Config{Emit: w.Emit, Rows: w, Definition: saga.Default(), Health: h})
+	w.handler.(*router).Use(described(t))
 	return w, level
 }
 

@@ -18,17 +18,21 @@ func watchedWorld(t *testing.T, m Monitor) *world {
 	h := w.health()
 	h.Monitor = m
 	w.handler = NewHealth(h)
+	w.handler.(*router).Use(described(t))
 	return w
 }
+
+// seenStats tell of no role.
+var seenStats = map[string]any{"time": began, "edge": false, "roles": []any{}}
 
 func TestAProcessOfAnyRoleShowsWhatItIsDoing(t *testing.T) {
 	w := watchedWorld(t, Monitor{Stats: func(ctx context.Context) any {
 		if _, bounded := ctx.Deadline(); !bounded {
 			t.Error("the question has no bound")
 		}
-		return map[string]any{"roles": []string{"saga"}}
+		return seenStats
 	}})
-	w.do(http.MethodGet, "/monitor/stats").want(t, http.StatusOK, `{"roles":["saga"]}`+"\n")
+	w.do(http.MethodGet, "/monitor/stats").want(t, http.StatusOK, `{"edge":false,"roles":[],"time":"2026-01-02T03:04:05Z"}`+"\n")
 	w.wantPage("/monitor", "Monitor")
 }
 
@@ -87,7 +91,7 @@ func TestATablesValueIsShown(t *testing.T) {
 func TestAKeyMayHaveAnyCharacters(t *testing.T) {
 	asked := ""
 	w := watchedWorld(t, Monitor{
-		Stats: func(context.Context) any { return nil },
+		Stats: func(context.Context) any { return seenStats },
 		Entry: func(_, key string) (Entry, error) {
 			asked = key
 			return Entry{}, errors.New("enough")
@@ -130,7 +134,7 @@ func TestAValueThatIsNotHereIsToldOf(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := watchedWorld(t, Monitor{
-				Stats: func(context.Context) any { return nil },
+				Stats: func(context.Context) any { return seenStats },
 				Entry: func(string, string) (Entry, error) { return c.entry, c.err },
 			})
 			w.do(http.MethodGet, "/monitor/table/saga/k").wantProblem(t, c.status, c.detail)

@@ -29,14 +29,22 @@ type feed struct {
 	open  int
 }
 
-func (f *feed) tell(messages ...string) {
+// tell adds events of these ids to the log.
+func (f *feed) tell(ids ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.all = append(f.all, messages...)
+	for _, id := range ids {
+		f.all = append(f.all, told(id))
+	}
 	if f.grown != nil {
 		close(f.grown)
 		f.grown = nil
 	}
+}
+
+// told is what those who follow all are told of an event.
+func told(id string) string {
+	return string(Message(3, 42, order.Event{OrderID: seedID, Type: "MAIL_COMPLETED", ID: id, Time: began, Attempt: 1}))
 }
 
 func (f *feed) Follow(place string) (Following, error) {
@@ -286,13 +294,13 @@ func TestAnOrdersStreamHasItsHistoryAtEachChangeThatTheClientHasNotSeen(t *testi
 func TestTheStreamOfAllHasEachMessageWithThePlaceBehindIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dial(t)
-		d.feed.tell(`{"old":1}`)
+		d.feed.tell("old")
 		r := opened(t, d.call(), "/query/stream")
 		r.want("retry: 1000", "id: 1")
-		d.feed.tell(`{"a":1}`, `{"b":2}`)
-		r.want(`id: 2|data: {"a":1}`, `id: 3|data: {"b":2}`)
+		d.feed.tell("a", "b")
+		r.want("id: 2|data: "+told("a"), "id: 3|data: "+told("b"))
 		again := opened(t, d.call(), "/query/stream", "Last-Event-ID", "2")
-		again.want("retry: 1000", `id: 3|data: {"b":2}`)
+		again.want("retry: 1000", "id: 3|data: "+told("b"))
 		d.wantCounted(`simplecqrs_sse_clients{stream="all"} 2`)
 		d.end(0, r, again)
 	})
@@ -306,7 +314,7 @@ func TestAClientWhosePlaceIsLostIsToldToBeginAnew(t *testing.T) {
 		r := opened(t, d.call(), "/query/stream", "Last-Event-ID", "1")
 		r.want("retry: 1000", "id: 3|event: reset|data: {}")
 		d.feed.tell("d")
-		r.want("id: 4|data: d")
+		r.want("id: 4|data: " + told("d"))
 		d.feed.mu.Lock()
 		d.feed.lost = 5
 		d.feed.mu.Unlock()
@@ -458,7 +466,7 @@ func TestAStreamBeginsBeforeItsHeaders(t *testing.T) {
 		d.feed.tell("a")
 		r := opened(t, d.call(), "/query/stream")
 		d.feed.tell("b")
-		r.want("retry: 1000", "id: 1", "id: 2|data: b")
+		r.want("retry: 1000", "id: 1", "id: 2|data: "+told("b"))
 		d.end(0, r)
 	})
 }

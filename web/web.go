@@ -20,7 +20,6 @@ var files embed.FS
 
 // File is a file and what HTTP says of it.
 type File struct {
-	Name string
 	Type string // its media type
 	ETag string // changes with what is in it
 	Body []byte
@@ -47,7 +46,7 @@ var all = func() map[string]File {
 			panic(err)
 		}
 		sum := sha256.Sum256(body)
-		all[e.Name()] = File{e.Name(), types[path.Ext(e.Name())], `"` + hex.EncodeToString(sum[:12]) + `"`, body}
+		all[e.Name()] = File{types[path.Ext(e.Name())], `"` + hex.EncodeToString(sum[:12]) + `"`, body}
 	}
 	return all
 }()
