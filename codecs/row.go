@@ -131,7 +131,7 @@ func decodeRow(data []byte) (order.Row, error) {
 // be escaped.
 func VersionOf(row []byte) int64 {
 	const before = `,"meta":{"version":`
-	i := bytes.LastIndex(row, []byte(before))
+	i := lastIndex(row, before)
 	if i < 0 {
 		return 0
 	}
@@ -157,13 +157,26 @@ func SameCreatedAt(a, b []byte) bool {
 // createdAtIn finds the member in an encoded row, without its quotes.
 func createdAtIn(row []byte) (text []byte, found bool) {
 	const meta, before = `,"meta":{"version":`, `,"createdAt":"`
-	i := bytes.LastIndex(row, []byte(meta))
+	i := lastIndex(row, meta)
 	if i < 0 {
 		return nil, false
 	}
 	_, rest, _ := bytes.Cut(row[i:], []byte(before))
 	text, _, found = bytes.Cut(rest, []byte{'"'})
 	return text, found
+}
+
+// lastIndex is bytes.LastIndex, which looks at one byte after the other; what is looked for
+// stands but once in most rows.
+func lastIndex(text []byte, sep string) (last int) {
+	last = -1
+	for from := 0; ; from = last + 1 {
+		i := bytes.Index(text[from:], []byte(sep))
+		if i < 0 {
+			return last
+		}
+		last = from + i
+	}
 }
 
 // leadingNumber is the number that ends with the member whose value it is; 0 for none.
