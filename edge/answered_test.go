@@ -142,6 +142,7 @@ func TestAReadSideThatIsAwayIsToldOfByAllThatNeedsIt(t *testing.T) {
 	w.list = func(context.Context, order.Filter, order.Page) ([]order.Row, order.Place, error) {
 		return nil, order.Place{}, away
 	}
+	w.kept = func(context.Context, string) (Sources, error) { return Sources{}, away }
 	w.topology = func(context.Context) (any, error) { return nil, away }
 	w.entry = func(string, string) (Entry, error) { return Entry{}, away }
 	want := func(a answer) {
