@@ -18,7 +18,8 @@ type Armed[T any] struct {
 	Due    int64 // Unix time in microseconds, of which the rest is cut off
 	Arming int64 // another one whenever the deadline is
 	With   T     // what goes with it
-	at     int   // its place in the heap
+	at     int32 // its place in the heap
+	back   bool  // Due is when it was put back to
 }
 
 // taken is the place of a deadline that is no longer in the heap.
@@ -36,10 +37,10 @@ func (q *Queue[T]) Arm(key string, due, arming int64, with T) bool {
 		one = &Armed[T]{Key: key, Due: due, Arming: arming, With: with}
 		q.byKey[key] = one
 		heap.Push(&q.heap, one)
-	case one.Arming == arming && one.Due == due:
+	case one.Arming == arming && (one.Due == due || one.back):
 		return false
 	default:
-		one.Due, one.Arming, one.With = due, arming, with
+		one.Due, one.Arming, one.With, one.back = due, arming, with, false
 		q.put(one)
 	}
 	return one.at == 0
@@ -51,7 +52,7 @@ func (q *Queue[T]) put(one *Armed[T]) {
 		heap.Push(&q.heap, one)
 		return
 	}
-	heap.Fix(&q.heap, one.at)
+	heap.Fix(&q.heap, int(one.at))
 }
 
 // Disarm forgets the deadline of a key. It reports whether there was one.
@@ -62,7 +63,7 @@ func (q *Queue[T]) Disarm(key string) bool {
 	}
 	delete(q.byKey, key)
 	if one.at != taken {
-		heap.Remove(&q.heap, one.at)
+		heap.Remove(&q.heap, int(one.at))
 	}
 	return true
 }
@@ -100,7 +101,7 @@ func (q *Queue[T]) Take(now int64, into []Armed[T]) []Armed[T] {
 // PutBack has one that was taken become due later, unless it is open no more.
 func (q *Queue[T]) PutBack(one Armed[T], due int64) {
 	if known, open := q.byKey[one.Key]; open && known.Arming == one.Arming {
-		known.Due = due
+		known.Due, known.back = due, true
 		q.put(known)
 	}
 }
@@ -112,13 +113,13 @@ func (h byDue[T]) Len() int           { return len(h) }
 func (h byDue[T]) Less(i, j int) bool { return h[i].Due < h[j].Due }
 func (h byDue[T]) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].at, h[j].at = i, j
+	h[i].at, h[j].at = int32(i), int32(j)
 }
 
 // Push implements heap.Interface.
 func (h *byDue[T]) Push(one any) {
 	d := one.(*Armed[T])
-	d.at = len(*h)
+	d.at = int32(len(*h))
 	*h = append(*h, d)
 }
 

@@ -17,6 +17,8 @@ func TestTheQueueIsWhatANaiveMapSays(t *testing.T) {
 		due, arming int64
 		with        int // the step in which it was armed
 		sent        bool
+		armed       int64 // when it is due by what it was armed with
+		back        bool  // it was put back since
 	}
 	t.Logf("again: go test ./deadline -seed %d", *seed)
 	r := rand.New(rand.NewPCG(*seed, 0))
@@ -38,11 +40,11 @@ func TestTheQueueIsWhatANaiveMapSays(t *testing.T) {
 			due, arming := now+int64(r.IntN(100)-20), int64(r.IntN(5))
 			old := model[key]
 			if old != nil && r.IntN(4) == 0 { // as it stands in its table, once more
-				due, arming = old.due, old.arming
+				due, arming = old.armed, old.arming
 			}
-			changes := old == nil || old.arming != arming || old.due != due
+			changes := old == nil || old.arming != arming || old.due != due && !old.back
 			if changes {
-				model[key] = &entry{due: due, arming: arming, with: step}
+				model[key] = &entry{due: due, arming: arming, with: step, armed: due}
 			}
 			next := q.Arm(key, due, arming, step)
 			// Of those that are due at the same time any may be the next.
@@ -61,7 +63,7 @@ func TestTheQueueIsWhatANaiveMapSays(t *testing.T) {
 		case 6: // one that failed, if it is open at all
 			failed := deadline.Armed[int]{Key: key, Arming: int64(r.IntN(5))}
 			if e := model[key]; e != nil && e.arming == failed.Arming {
-				e.due, e.sent = now+10, false
+				e.due, e.sent, e.back = now+10, false, true
 			}
 			q.PutBack(failed, now+10)
 		default:

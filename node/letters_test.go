@@ -278,7 +278,6 @@ func TestAnOrdersHistoryTellsWhoDiscardedAnEventAndWhy(t *testing.T) {
 	})
 	want := []entry{
 		{"ORDER_STUCK", "", "no longer decided for: panic: no such thing", "stuck"},
-		{"ORDER_STUCK", "", "no longer decided for: " + order.YetToBeRedriven + "; the one before was discarded by ann: nobody's", "stuck"},
 		{"ORDER_UNPARKED", "bob", "discarded: too late", "running"},
 	}
 	if diff := cmp.Diff(want, got.History); diff != "" {

@@ -21,6 +21,9 @@ const (
 	// Of the partition of an order that has ended those count that were written from its
 	// first event to its last, so more than this only if the order took long.
 	maxScanned = 50_000
+	// newScanned bounds them where a table or the store has no such order: it can only just have
+	// been placed, if there is one.
+	newScanned = 1_000
 	// clockSkew is how far the clocks may be apart of those who write events.
 	clockSkew = time.Minute
 	// storeTime bounds the wait for the read store, so that time is left for the log.
@@ -51,7 +54,7 @@ func (n *Node) sources(partitions int32) func(ctx context.Context, id string) (e
 		tell("row", err)
 		document, err := n.document(ctx, id)
 		tell("document", err)
-		s.Events, err = n.eventsOf(ctx, id, partition, newer(rowIn(row), rowInside(document)))
+		s.Events, err = n.eventsOf(ctx, id, partition, newer(rowIn(row), rowInside(document)), missing)
 		tell("events", err)
 		if row != nil {
 			s.Row = edge.JSON(row)
@@ -142,10 +145,14 @@ func newer(a, b order.Row) order.Row {
 }
 
 // eventsOf looks an order's events up in the log. What is known of its row tells where
-// they may be; without it they are looked for among the latest. An *order.Error tells
-// why they may be not all.
-func (n *Node) eventsOf(ctx context.Context, id string, partition int32, known order.Row) ([]edge.Record, error) {
+// they may be; without it they are looked for among the latest, which are few if the order
+// is missing where it should be. An *order.Error tells why they may be not all.
+func (n *Node) eventsOf(ctx context.Context, id string, partition int32, known order.Row, missing bool) ([]edge.Record, error) {
 	var from, to time.Time
+	most := int64(maxScanned)
+	if missing && known.ID == "" {
+		most = newScanned
+	}
 	where := "the latest %d records of the partition; %d earlier ones"
 	if !known.Meta.CreatedAt.IsZero() {
 		from = known.Meta.CreatedAt.Add(-clockSkew)
@@ -153,11 +160,11 @@ func (n *Node) eventsOf(ctx context.Context, id string, partition int32, known o
 	}
 	// It may have gone on since, or its letters may have been seen to, of which the row does not
 	// tell when.
-	if to = known.Meta.UpdatedAt; !known.Meta.Status.Ended() || known.Meta.Parked != "" || known.Meta.Past > 0 {
+	if to = known.Meta.UpdatedAt; known.Meta.Status != order.StatusCompleted || known.Meta.Parked != "" || known.Meta.Past > 0 {
 		to = time.Now()
 	}
 	events := []edge.Record{}
-	left, err := n.client.Scan(ctx, codecs.StoreOrder, partition, from, to.Add(clockSkew), maxScanned, func(r stream.Raw) {
+	left, err := n.client.Scan(ctx, codecs.StoreOrder, partition, from, to.Add(clockSkew), most, func(r stream.Raw) {
 		if string(r.Key) != id {
 			return
 		}
@@ -172,7 +179,7 @@ func (n *Node) eventsOf(ctx context.Context, id string, partition int32, known o
 		err = &order.Error{Kind: order.Unavailable, Detail: "the log was not looked through in time"}
 	case err != nil:
 	case left > 0:
-		err = &order.Error{Kind: order.Unavailable, Detail: fmt.Sprintf("looked at "+where+" were not looked at", maxScanned, left)}
+		err = &order.Error{Kind: order.Unavailable, Detail: fmt.Sprintf("looked at "+where+" were not looked at", most, left)}
 	case len(events) == 0:
 		err = &order.Error{Kind: order.NotFound, Detail: "the log has no event of it"}
 	}

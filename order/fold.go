@@ -194,19 +194,23 @@ func (r Row) completes(step Step, phase Phase) bool {
 		return false
 	}
 	var request Entry
+	contested := false
 	first, last := TypeOf(Detail, Requested), TypeOf(step, Requested)
 	for _, e := range r.Meta.History {
 		switch {
-		case e.Type.Unsettles(), e.Type == first && r.isRival(e.ID, e.Type, e.Causation):
+		case e.Type.Unsettles():
 			return false
+		case e.Type == first && r.isRival(e.ID, e.Type, e.Causation):
+			contested = true
 		case e.Type == last && request.ID == "":
 			request = e
 		}
 	}
 	// A foreign producer may say so before it is asked. The worker will say it again
-	// under the same id, and that changes nothing any more.
+	// under the same id, and that changes nothing any more. If another client has asked, too,
+	// it may have answered that, and the saga has the word.
 	return slices.ContainsFunc(r.Meta.History, func(e Entry) bool {
 		return e.Type == TypeOf(step, Completed) &&
-			(e.Causation == request.ID || e.Causation == "" && e.Attempt == request.Attempt)
+			(e.Causation == request.ID || e.Causation == "" && e.Attempt == request.Attempt && !contested)
 	})
 }

@@ -129,7 +129,7 @@ func TestAnOrderIsParkedByItsFirstEvent(t *testing.T) {
 
 	s = start(t, Saga(config(), saga.Default(), func(saga.State, saga.Input) (saga.State, []saga.Effect) { panic("no") }))
 	s.hear(request(known, order.Detail)).letter(t)
-	differ(t, "the state", saga.State{Revision: 1, OrderID: known, Parked: "panic: no", Waiting: order.Waiting{"store.order/0/0"}}, s.state(known))
+	differ(t, "the state", saga.State{Revision: 1, OrderID: known, Unsettled: true, Parked: "panic: no", Waiting: order.Waiting{"store.order/0/0"}}, s.state(known))
 }
 
 // What was folded before is no part of what waits.

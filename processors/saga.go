@@ -146,7 +146,7 @@ func comesAgain(l codecs.Letter, state saga.State) bool {
 func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.State, in saga.Input, as saga.Ending) bool {
 	before, unparks := state, false
 	if isFirst(state.Waiting, l) {
-		before = state.Unpark(l.Place(), as, s.config.now())
+		before = state.Unpark(l.Place(), s.config.now())
 		unparks = before.Parked == ""
 	}
 	decision, err := s.next(before, in, func(next saga.State) saga.State {
@@ -174,7 +174,7 @@ func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.Sta
 	for _, owed := range decision.owed {
 		owed.Emit(ctx)
 	}
-	if decision.state.Parked != "" {
+	if decision.state.Parked != "" && len(decision.owed) > 0 {
 		s.tellParked(ctx, decision.state) // which what was just said does not
 	}
 	return true
@@ -269,7 +269,7 @@ func (s orchestrator) inputOf(r codecs.Redrive) (saga.Input, error) {
 // for ever only if the state has room for it.
 func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.State) {
 	as := ending(r, codecs.Discarded)
-	state = state.Discard(r.Place(), as, past(r), s.config.now())
+	state = state.Discard(r.Place(), past(r), s.config.now())
 	told := state
 	if state.Parked == "" {
 		told = state.TellUnparked(unparking(r.Letter), as)
@@ -279,9 +279,6 @@ func (s orchestrator) discard(ctx goka.Context, r codecs.Redrive, state saga.Sta
 	}
 	ctx.SetValue(state)
 	s.emit(ctx, told.Owed(unparking(r.Letter), s.config.now()))
-	if state.Parked != "" {
-		s.tellParked(ctx, state)
-	}
 	resolved(r.Letter, r.Actor, codecs.Discarded, s.config.now()).Emit(ctx)
 }
 

@@ -92,9 +92,6 @@ func (s State) requested(in OrderRequested) State {
 	if in.ID != s.firstRequest() {
 		s.Began = in.ID
 	}
-	// If another one's request was discarded, the row took that for the order's beginning, and
-	// cannot tell the end.
-	s.Unsettled = s.Unsettled || s.Past > 0
 	return s.start(in.At, in.ID, "")
 }
 

@@ -16,7 +16,14 @@ func (s State) Park(orderID, letter, reason string, at time.Time) State {
 	before := s.timer()
 	s = s.moved()
 	s.OrderID, s.Parked, s.Waiting = orderID, reason, waiting
-	return s.stopped(at).armed(before)
+	return s.unsettled().stopped(at).armed(before)
+}
+
+// unsettled is the state of an order whose end is the saga's to tell. That of a parked one
+// is, as the row may have heard what is never decided on.
+func (s State) unsettled() State {
+	s.Unsettled = s.Unsettled || s.Status != order.StatusCompleted
+	return s
 }
 
 // Ending is how a letter came to wait no more, for the order's history.
@@ -26,29 +33,22 @@ type Ending struct {
 	Reason string // and why
 }
 
-func (e Ending) by() string {
-	if e.Actor == "" {
-		return e.How
+func (e Ending) String() string {
+	if e.Reason == "" {
+		return clip(e.How)
 	}
-	return e.How + " by " + e.Actor
-}
-
-func because(done, reason string) string {
-	if reason == "" {
-		return clip(done)
-	}
-	return clip(done + ": " + reason)
+	return clip(e.How + ": " + e.Reason)
 }
 
 // Unpark has a letter wait no more. With the last one the order is decided for again, and
 // its clocks go on with what was left on them.
-func (s State) Unpark(letter string, as Ending, at time.Time) State {
+func (s State) Unpark(letter string, at time.Time) State {
 	before := s.timer()
-	s = s.moved()
+	s = s.moved().unsettled() // a version that did not know of it may have parked it
 	s.Waiting = s.Waiting.Without(letter)
 	s.Parked = ""
 	if len(s.Waiting) > 0 {
-		s.Parked = order.YetToBeRedriven + "; the one before was " + because(as.by(), as.Reason)
+		s.Parked = order.YetToBeRedriven
 		return s
 	}
 	if !s.Paused {
@@ -58,8 +58,8 @@ func (s State) Unpark(letter string, as Ending, at time.Time) State {
 }
 
 // Discard is Unpark for a letter that is never to be decided on, see [order.Discard].
-func (s State) Discard(letter string, as Ending, past int64, at time.Time) State {
-	s = s.Unpark(letter, as, at)
+func (s State) Discard(letter string, past int64, at time.Time) State {
+	s = s.Unpark(letter, at)
 	s.Past = max(s.Past, past)
 	return s
 }
@@ -69,7 +69,7 @@ func (s State) Discard(letter string, as Ending, past int64, at time.Time) State
 func (s State) TellUnparked(cause string, as Ending) State {
 	s = s.moved()
 	s.Words = append(s.Words, Word{
-		Cause: cause, Type: order.OrderUnparked, Status: s.known(), Reason: because(as.How, as.Reason), Actor: clip(as.Actor),
+		Cause: cause, Type: order.OrderUnparked, Status: s.known(), Reason: as.String(), Actor: clip(as.Actor),
 	})
 	return s
 }

@@ -36,11 +36,11 @@ func TestTheClocksOfAParkedOrderStandStill(t *testing.T) {
 		t.Errorf("while parked it is due at %v, or %v", due, s.Deadline)
 	}
 	later := parkNoon.Add(time.Hour)
-	s = s.Unpark("one", saga.Ending{}, later)
+	s = s.Unpark("one", later)
 	if !s.Deadline.IsZero() || !s.Open.Due.IsZero() {
 		t.Error("the clocks run before the last letter is seen to")
 	}
-	s = s.Unpark("two", saga.Ending{}, later)
+	s = s.Unpark("two", later)
 	if want := later.Add(30*time.Minute - time.Second); !s.Deadline.Equal(want) || s.Rest != 0 {
 		t.Errorf("the deadline is %v, want %v", s.Deadline, want)
 	}
@@ -50,7 +50,7 @@ func TestTheClocksOfAParkedOrderStandStill(t *testing.T) {
 }
 
 func TestWhatIsDecidedWhileMoreWaitsStartsNoClock(t *testing.T) {
-	s, later := parkedOrder(t, false).Unpark("one", saga.Ending{}, parkNoon), parkNoon.Add(time.Hour)
+	s, later := parkedOrder(t, false).Unpark("one", parkNoon), parkNoon.Add(time.Hour)
 	s, effects := saga.Decide(s, saga.StepCompleted{Answer: saga.Answer{
 		Heard: saga.Heard{OrderID: "A", ID: "done", At: later}, Step: order.Detail, Attempt: 1, Cause: s.Open.Request,
 	}})
@@ -66,13 +66,13 @@ func TestWhatIsDecidedWhileMoreWaitsStartsNoClock(t *testing.T) {
 			t.Errorf("after %s there is %v left, and %v", c, s.Open.Rest, s.Rest)
 		}
 	}
-	if s = s.Unpark("two", saga.Ending{}, later); !s.Open.Due.Equal(later.Add(timeout)) {
+	if s = s.Unpark("two", later); !s.Open.Due.Equal(later.Add(timeout)) {
 		t.Errorf("it is due at %v", s.Open.Due)
 	}
 }
 
 func TestThatAnOrderIsParkedNoMoreEndsNoPause(t *testing.T) {
-	s := parkedOrder(t, true).Unpark("one", saga.Ending{}, parkNoon).Unpark("two", saga.Ending{}, parkNoon)
+	s := parkedOrder(t, true).Unpark("one", parkNoon).Unpark("two", parkNoon)
 	if !s.Deadline.IsZero() || s.Rest != 30*time.Minute {
 		t.Errorf("the deadline is %v, and %v is left", s.Deadline, s.Rest)
 	}
@@ -83,69 +83,73 @@ func TestThatAnOrderIsParkedNoMoreEndsNoPause(t *testing.T) {
 
 // A version that did not stop them has parked it.
 func TestClocksThatWereNotStoppedKeepTheirTime(t *testing.T) {
-	s := parkedOrder(t, false).Unpark("one", saga.Ending{}, parkNoon).Unpark("two", saga.Ending{}, parkNoon)
+	s := parkedOrder(t, false).Unpark("one", parkNoon).Unpark("two", parkNoon)
 	deadline, due := s.Deadline, s.Open.Due
 	s.Parked, s.Waiting = "a bug", order.Waiting{"one"}
-	if s = s.Unpark("one", saga.Ending{}, parkNoon.Add(time.Hour)); !s.Deadline.Equal(deadline) || !s.Open.Due.Equal(due) {
+	if s = s.Unpark("one", parkNoon.Add(time.Hour)); !s.Deadline.Equal(deadline) || !s.Open.Due.Equal(due) {
 		t.Errorf("the deadline is %v and it is due at %v", s.Deadline, s.Open.Due)
 	}
 }
 
-// The fold took the first for what began the order. Its end is the saga's to tell.
-func TestARivalBeginsAnOrderWhoseFirstRequestIsDiscarded(t *testing.T) {
-	d := saga.Default()
-	s := saga.State{}.Park("A", "one", "a bug", parkNoon).Discard("one", saga.Ending{How: "discarded"}, 8, parkNoon)
-	s, _ = saga.Decide(s, saga.OrderRequested{Heard: saga.Heard{OrderID: "A", ID: "rival", At: parkNoon}, Definition: d})
-	var owed []saga.Effect
-	for _, step := range d.Names() {
-		cause := order.EventID("A", order.TypeOf(step, order.Requested), 1)
-		if step == order.Detail {
-			cause = "rival"
-		}
-		s, owed = saga.Decide(s, saga.StepCompleted{Answer: saga.Answer{
-			Heard: saga.Heard{OrderID: "A", ID: string(step), At: parkNoon}, Step: step, Attempt: 1, Cause: cause,
-		}})
+// The row has heard what was discarded, be it the request that began the order or a command,
+// and cannot tell the end any more.
+func TestTheEndOfAnOrderThatWasParkedIsTheSagasToTell(t *testing.T) {
+	begin := func(s saga.State, id string) saga.State {
+		s, _ = saga.Decide(s, saga.OrderRequested{Heard: saga.Heard{OrderID: "A", ID: id, At: parkNoon}, Definition: saga.Default()})
+		return s
 	}
-	if len(owed) != 1 || owed[0].Event("saga").Type != order.OrderFinished || s.Status != order.StatusCompleted {
-		t.Errorf("it is %s, and says %+v", s.Status, owed)
+	usual := order.EventID("A", order.TypeOf(order.Detail, order.Requested), 1)
+	for name, c := range map[string]struct {
+		state saga.State
+		began string
+	}{
+		"a rival began it":       {begin(saga.State{}.Park("A", "one", "a bug", parkNoon).Discard("one", 8, parkNoon), "rival"), "rival"},
+		"a command is discarded": {begin(saga.State{}, usual).Park("A", "one", "a bug", parkNoon).Discard("one", 8, parkNoon), usual},
+		"an older version parked it": {func() saga.State {
+			s := begin(saga.State{}, usual)
+			s.Parked, s.Waiting = "a bug", order.Waiting{"one"}
+			return s.Discard("one", 8, parkNoon)
+		}(), usual},
+	} {
+		s, owed := c.state, []saga.Effect(nil)
+		for _, step := range saga.Default().Names() {
+			cause := order.EventID("A", order.TypeOf(step, order.Requested), 1)
+			if step == order.Detail {
+				cause = c.began
+			}
+			s, owed = saga.Decide(s, saga.StepCompleted{Answer: saga.Answer{
+				Heard: saga.Heard{OrderID: "A", ID: string(step), At: parkNoon}, Step: step, Attempt: 1, Cause: cause,
+			}})
+		}
+		if len(owed) != 1 || owed[0].Event("saga").Type != order.OrderFinished || s.Status != order.StatusCompleted {
+			t.Errorf("%s: it is %s, and says %+v", name, s.Status, owed)
+		}
 	}
 }
 
 func TestTheHistoryTellsHowAndByWhomAnOrderCameToBeParkedNoMore(t *testing.T) {
-	mended := saga.Ending{How: "redriven", Actor: "bob", Reason: "mended"}
 	for name, c := range map[string]struct {
-		as           saga.Ending
-		meanwhile    string // what it is parked for once the first of two letters is seen to
-		reason, said string // the word, once the last is
+		as            saga.Ending
+		reason, actor string
 	}{
-		"with an actor and a reason": {saga.Ending{How: "discarded", Actor: "ann", Reason: "nobody's"}, "discarded by ann: nobody's", "discarded: nobody's", "ann"},
-		"with neither":               {saga.Ending{How: "discarded"}, "discarded", "discarded", ""},
-		"without a reason":           {saga.Ending{How: "discarded", Actor: "ann"}, "discarded by ann", "discarded", "ann"},
+		"with an actor and a reason": {saga.Ending{How: "discarded", Actor: "ann", Reason: "nobody's"}, "discarded: nobody's", "ann"},
+		"with neither":               {saga.Ending{How: "redriven"}, "redriven", ""},
+		"without a reason":           {saga.Ending{How: "discarded", Actor: "ann"}, "discarded", "ann"},
 		"of any length": {
 			saga.Ending{How: "discarded", Actor: strings.Repeat("a", 600), Reason: strings.Repeat("r", 600)},
-			"discarded by " + strings.Repeat("a", 487) + "…", "discarded: " + strings.Repeat("r", 489) + "…", strings.Repeat("a", 500) + "…",
+			"discarded: " + strings.Repeat("r", 489) + "…", strings.Repeat("a", 500) + "…",
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := parkedOrder(t, false).Unpark("one", c.as, parkNoon)
-			if want := order.YetToBeRedriven + "; the one before was " + c.meanwhile; s.Parked != want {
-				t.Errorf("with one letter left it is parked for %q, want %q", s.Parked, want)
+		s := parkedOrder(t, false).Unpark("one", parkNoon).Unpark("two", parkNoon).TellUnparked("two/seen to", c.as)
+		for range 2 { // owed for ever
+			owed := s.Owed("two/seen to", parkNoon)
+			if len(owed) != 1 {
+				t.Fatalf("%s: it owes %+v", name, owed)
 			}
-			s = s.Unpark("two", mended, parkNoon).TellUnparked("two/seen to", mended)
-			s.Parked, s.Waiting = "a bug", order.Waiting{"three"}
-			s = s.Discard("three", c.as, 0, parkNoon).TellUnparked("three/seen to", c.as)
-			for cause, want := range map[string][2]string{"two/seen to": {"redriven: mended", "bob"}, "three/seen to": {c.reason, c.said}} {
-				for range 2 { // owed for ever
-					owed := s.Owed(cause, parkNoon)
-					if len(owed) != 1 {
-						t.Fatalf("%s owes %+v", cause, owed)
-					}
-					e := owed[0].Event("saga")
-					if e.Type != order.OrderUnparked || e.Status != order.StatusRunning || e.Reason != want[0] || e.Actor != want[1] {
-						t.Errorf("%s has the saga say %+v, want %q", cause, e, want)
-					}
-				}
+			e := owed[0].Event("saga")
+			if e.Type != order.OrderUnparked || e.Status != order.StatusRunning || e.Reason != c.reason || e.Actor != c.actor {
+				t.Errorf("%s: the saga says %+v, want %q by %q", name, e, c.reason, c.actor)
 			}
-		})
+		}
 	}
 }

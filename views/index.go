@@ -19,7 +19,7 @@ import (
 // time is the number of milliseconds, in eight bytes, the sign turned; ^ turns all bits.
 // No order's id begins with 0xff, nor has it a byte.
 const (
-	layout      = 1 // of all this; see [stream.View]
+	layout      = 2 // of all this; see [stream.View]
 	placed      = "\xff"
 	oldestFirst = placed + "o"
 	newestFirst = placed + "n"
