@@ -172,7 +172,7 @@ func TestADeadlineFiresWhenItHasComeAndNotBefore(t *testing.T) {
 		late = append(late, by)
 	}
 	slices.Sort(late)
-	if half := late[len(late)/2]; half > 100*time.Millisecond {
+	if half := late[len(late)/2]; half > 100*time.Millisecond && !testing.Short() {
 		t.Errorf("half of the timers are late by %v or more", half)
 	}
 	t.Logf("late until the handler had them, of %d: half %v, 99 of 100 %v, all %v",
