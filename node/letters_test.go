@@ -455,7 +455,9 @@ func TestARedriveIsWholeWheneverTheProcessIsKilled(t *testing.T) {
 		if row.Meta.Status != order.StatusCompleted || len(row.Outputs) != 3 || row.Meta.Parked != "" {
 			t.Errorf("%s is %s after %v", id, row.Meta.Status, row.Events())
 		}
-		events := slices.DeleteFunc(row.Events(), func(t order.Type) bool { return t == order.OrderStuck || t == order.OrderUnparked })
+		events := slices.DeleteFunc(row.Events(), func(t order.Type) bool {
+			return t == order.OrderStuck || t == order.OrderUnparked || t == order.OrderFinished
+		})
 		if !slices.Equal(events, happy) {
 			t.Errorf("%s has %v", id, row.Events())
 		}

@@ -168,7 +168,8 @@ func (r Row) begun() bool { return r.Meta.Status != "" && r.Meta.Status != Statu
 // beginning, which the saga said late, count no more.
 func (r Row) status(e Event, phase Phase) Status {
 	switch {
-	case r.Meta.Status.Ended() && e.Status != StatusCompensating && !e.Status.Ended(), r.begun() && e.Status == StatusScheduled:
+	case r.Meta.Status.Ended() && e.Status != StatusCompensating && !e.Status.Ended() && !r.stuckSince(e),
+		r.begun() && e.Status == StatusScheduled:
 		return r.Meta.Status
 	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused &&
 		(e.Type != OrderCommandRejected || e.Status.Ended()):
@@ -183,6 +184,25 @@ func (r Row) status(e Event, phase Phase) Status {
 		return StatusRunning
 	}
 	return StatusUnknown
+}
+
+// stuckSince reports whether an event says that the undoing of an order is stuck which has
+// begun since it ended, of which the saga could not tell: it was led to by what lies in the log
+// behind that which the end was led to by.
+func (r Row) stuckSince(e Event) bool {
+	if e.Status != StatusStuck || r.Meta.Status == StatusCompleted {
+		return false
+	}
+	cause := func(id string) int {
+		return slices.IndexFunc(r.Meta.History, func(one Entry) bool { return one.ID == id })
+	}
+	for _, end := range slices.Backward(r.Meta.History) {
+		if end.Status.Ended() {
+			at := cause(end.Causation)
+			return at >= 0 && cause(e.Causation) > at
+		}
+	}
+	return false
 }
 
 var statuses = Statuses()

@@ -346,6 +346,8 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 	then := func(events []order.Event, more ...order.Event) []order.Event {
 		return append(events[:len(events):len(events)], more...)
 	}
+	late := then(paid, as("declined", "", event("MAIL_FAILED", 6)), as("end", "declined", said("ORDER_FAILED", order.StatusFailed, 7)),
+		as("late", "", completed(order.Payment, 8)), as("over", "", event("PAYMENT_COMPENSATION_TIMED_OUT", 9)))
 
 	for _, rule := range []struct {
 		name string
@@ -375,6 +377,10 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 		{"and that it is not any more", then(paid, said("ORDER_STUCK", order.StatusStuck, 7), said("MAIL_REQUESTED", order.StatusRunning, 8)), "running"},
 		{"and that it was cancelled", then(paid, event("ORDER_CANCEL_REQUESTED", 6), said("ORDER_CANCELLED", order.StatusCancelled, 7)), "cancelled"},
 		{"a failed order is undone once more if it had an effect after all", then(paid, failed(6), completed(order.Payment, 7), said("PAYMENT_COMPENSATION_REQUESTED", order.StatusCompensating, 8)), "compensating"},
+
+		{"that this is stuck, of which it could not tell that it had begun", then(late, as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 10))), "stuck"},
+		{"but not what was stuck before the end", then(late, as("stuck", paid[3].ID, said("ORDER_STUCK", order.StatusStuck, 10))), "failed"},
+		{"nor for a cause that nobody has heard", then(late, as("stuck", "?", said("ORDER_STUCK", order.StatusStuck, 10))), "failed"},
 
 		{"an order that is paused shows that", then(paid, event("ORDER_PAUSE_REQUESTED", 6), said("ORDER_PAUSED", order.StatusRunning, 7)), "paused, running"},
 		{"whatever is beneath", then(paid, said("ORDER_STUCK", order.StatusStuck, 6), said("ORDER_PAUSED", order.StatusStuck, 7)), "paused, stuck"},
