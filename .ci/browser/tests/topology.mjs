@@ -16,7 +16,7 @@ export function topology(world) {
     const placing = new AbortController();
     const place = (async () => { while (!placing.signal.aborted) await world.place(); })();
     for (const role of ['saga', 'sink']) {
-      await eventually(page, (role) => Number(document.querySelector(`tr[data-id=${role}] td:nth-child(5)`).textContent) > 0, role);
+      await eventually(page, (role) => Number(document.querySelector(`tr[data-id=${role}] td:nth-child(5)`).textContent.replaceAll(',', '')) > 0, role);
     }
     placing.abort();
     await place;
