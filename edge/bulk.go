@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"simplecqrs/codecs"
 	"simplecqrs/order"
 )
 
@@ -24,6 +25,8 @@ type result struct {
 	Status  int    `json:"status"`
 	Command string `json:"command,omitempty"`
 	Error   string `json:"error,omitempty"`
+	// Resolved is what became of a letter, if that was waited for.
+	Resolved codecs.Resolution `json:"resolved,omitempty"`
 	// Type is the order's last event, if the command was waited for and carried out.
 	Type order.Type `json:"type,omitempty"`
 }

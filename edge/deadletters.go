@@ -498,6 +498,10 @@ func (e *edge) awaitLetters(wait context.Context, r *http.Request, results []res
 		if err != nil {
 			break // the time is over; what is left stays accepted
 		}
-		results[i] = e.resultOf(r, one.ID, "", http.StatusOK, failedAgain(l))
+		failed := failedAgain(l)
+		results[i] = e.resultOf(r, one.ID, "", http.StatusOK, failed)
+		if failed == nil {
+			results[i].Resolved = l.Resolved
+		}
 	}
 }

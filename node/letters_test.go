@@ -167,7 +167,7 @@ func TestAnOrderWhoseFoldFailedIsWholeOnceItsLettersAreRedriven(t *testing.T) {
 		t.Errorf("after the first the letters are %+v", left)
 	}
 	said = r.wantPost(http.StatusOK, "/deadletters/redrive", `{"filter":{"order":"`+id+`"}}`, "Prefer", "wait=60")
-	if strings.Count(said, `"status":200`) != 4 {
+	if strings.Count(said, `"status":200,"resolved":"redriven"`) != 4 {
 		t.Errorf("the rest: %s", said)
 	}
 	row := r.ended(id)

@@ -134,6 +134,7 @@ func (c *Client) WaitRunning(ctx context.Context) error {
 
 func (c *Client) newRole(name, kind string, keepsTable bool) *role {
 	r := newRole(name, c.figures)
+	r.log = c.log
 	c.figures.restarts.WithLabelValues(name) // 0, lest the first goes unseen
 	r.activity.kind, r.activity.kept = kind, keepsTable
 	c.mu.Lock()

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ const (
 // role is what is known of a processor or view, over all its lives.
 type role struct {
 	name     string
+	log      *slog.Logger
 	figures  *figures
 	activity activity
 
@@ -43,7 +45,7 @@ type role struct {
 
 func newRole(name string, f *figures) *role {
 	return &role{
-		name: name, figures: f, activity: activity{keys: newHotKeys()},
+		name: name, log: slog.New(slog.DiscardHandler), figures: f, activity: activity{keys: newHotKeys()},
 		state: Starting, changed: make(chan struct{}),
 	}
 }
@@ -55,6 +57,12 @@ func (r *role) set(s State, err error) {
 }
 
 func (r *role) change(s State, err error) {
+	switch {
+	case s == Disconnected && r.state != Disconnected:
+		r.log.Warn("a role has lost its brokers or its group", slog.String("role", r.name), slog.Any("error", err))
+	case s == Running && r.state == Disconnected:
+		r.log.Info("a role has its brokers and its group back", slog.String("role", r.name))
+	}
 	r.state, r.err = s, err
 	close(r.changed)
 	r.changed = make(chan struct{})

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +18,8 @@ func TestARoleStaysReadyThroughARebalanceThatIsSoonOver(t *testing.T) {
 		f, err := newFigures(prometheus.NewRegistry())
 		check(t, err)
 		r := newRole("r", f)
+		var said text
+		r.log = slog.New(slog.NewTextHandler(&said, nil))
 		is := func(want State) {
 			t.Helper()
 			synctest.Wait()
@@ -36,6 +40,9 @@ func TestARoleStaysReadyThroughARebalanceThatIsSoonOver(t *testing.T) {
 		is(Disconnected)
 		r.joined()
 		is(Running)
+		if lost, back := strings.Index(said.String(), "level=WARN"), strings.Index(said.String(), "level=INFO"); lost < 0 || back < lost || strings.Count(said.String(), "\n") != 2 {
+			t.Errorf("it says %s", said.String())
+		}
 	})
 }
 

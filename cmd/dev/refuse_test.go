@@ -129,3 +129,14 @@ func TestAnInterruptBeforeItServesIsNoFailureButWithOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestAFirstOrderThatIsStuckIsToldWithItsReason(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "plan.yaml")
+	check(t, os.WriteFile(plan, []byte("version: 1\nsteps:\n  - {name: ORDER, participant: echo}\n"+
+		"  - {name: PAYMENT, participant: {http: {url: \"http://127.0.0.1:1/x\"}}, retry: {attempts: 1}, compensation: none, onFailure: stick}\n"+
+		"  - {name: MAIL, participant: echo}\n"), 0o600))
+	code, answer, log := runOnce(t.Context(), "-once", "-listen", "127.0.0.1:0", "-plan", plan)
+	if code != 1 || !strings.Contains(answer, "ms  ORDER_STUCK: PAYMENT: ") || !strings.HasSuffix(log, " is stuck\n") {
+		t.Errorf("exit code %d, answer %q, log %s", code, answer, log)
+	}
+}

@@ -53,9 +53,12 @@ func (s settings) show(ctx context.Context, w io.Writer, p parts) error {
 	if err != nil {
 		return fmt.Errorf("waiting for %s: %w", id, err)
 	}
-	if s.once {
+	switch {
+	case s.once && !row.Meta.Status.Ended():
+		err = fmt.Errorf("order %s is %s", id, row.Meta.Status)
+	case s.once:
 		_, err = fmt.Fprintf(w, "%s\n", codecs.Answer(row))
-	} else {
+	default:
 		_, err = fmt.Fprintf(w, addresses, base, id, p.broker.Addrs()[0], p.store.URI())
 	}
 	return err
@@ -97,11 +100,15 @@ func follow(ctx context.Context, w io.Writer, rows edge.Rows, id string) (order.
 			return row, err
 		}
 		for _, e := range row.Meta.History[told:] {
-			if _, err := fmt.Fprintf(w, "%6d ms  %s\n", e.Time.Sub(row.Meta.CreatedAt).Milliseconds(), e.Type); err != nil {
+			line := fmt.Sprintf("%6d ms  %s", e.Time.Sub(row.Meta.CreatedAt).Milliseconds(), e.Type)
+			if e.Reason != "" {
+				line += ": " + e.Reason
+			}
+			if _, err := fmt.Fprintln(w, line); err != nil {
 				return row, err
 			}
 		}
-		if row.Meta.Status.Ended() {
+		if row.Meta.Status.Ended() || row.Meta.Status == order.StatusStuck {
 			return row, nil
 		}
 		told = len(row.Meta.History)

@@ -206,6 +206,10 @@ func turnOf(got *http.Response) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// unserved is how a process begins that has no such path: one with other roles, or an edge
+// whose address is another.
+const unserved = "nothing is served at "
+
 // answered reads an answer.
 func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 	a.status, a.header = got.StatusCode, got.Header
@@ -222,6 +226,9 @@ func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 	var problem struct{ Detail, Title string }
 	if json.Unmarshal(a.body, &problem) != nil || problem.Detail+problem.Title == "" {
 		return a, c.noEdge(a, got.Status)
+	}
+	if strings.HasPrefix(problem.Detail, unserved) {
+		return a, errorf(exitUnavailable, "this is no edge at %s: %s", c.url, plain(problem.Detail))
 	}
 	if c.raw {
 		err = c.out.print(string(a.body))

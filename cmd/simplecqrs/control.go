@@ -203,7 +203,7 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 	if err := json.Unmarshal(a.body, &said); err != nil {
 		return err
 	}
-	r := outcome{ID: id, Status: a.status, Command: cmp.Or(said.Command, said.Resolved), Type: said.Type}
+	r := outcome{ID: id, Status: a.status, Command: said.Command, Resolved: said.Resolved, Type: said.Type}
 	c.await(ctx, b, &r, ends)
 	if c.raw {
 		err = c.out.print(string(a.body))
@@ -216,6 +216,7 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 // outcome is what came of it for one of several.
 type outcome struct {
 	ID, Command, Error string
+	Resolved           string // what became of a letter
 	Type               string // of the order's last event, if it is done
 	Status             int
 	late               error
@@ -229,7 +230,7 @@ func (r outcome) cells() []string {
 	case r.ended != "":
 		return []string{r.ID, "done", string(r.ended)}
 	case r.Status == http.StatusOK && r.late == nil:
-		return []string{r.ID, "done", cmp.Or(r.Type, r.Command)}
+		return []string{r.ID, "done", cmp.Or(r.Type, r.Resolved, r.Command)}
 	}
 	return []string{r.ID, "accepted", r.Command}
 }

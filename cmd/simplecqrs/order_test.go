@@ -338,6 +338,7 @@ func TestWhatIsNotFromAnEdgeIsToldToBeNone(t *testing.T) {
 		{"404 page not found", ": it answers 404 Not Found 404 page", 404, 5},
 		{`{"error":"forbidden"}`, "this is no edge", 403, 6},
 		{"hello", ": it answers 200 OK hello", 200, 5},
+		{`{"status":404,"detail":"nothing is served at /query"}`, "this is no edge at " + s.URL + ": nothing is served at /query", 404, 5},
 	} {
 		answer, status = c.answer, c.status
 		if code, _, log := simplecqrs(t, "order", "list", "-url", s.URL); code != c.code || !strings.Contains(log, c.log) {
