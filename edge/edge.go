@@ -150,9 +150,7 @@ func newRouter(h Health) *router {
 	}
 	r.watched(h.Monitor)
 	r.handle("/assets/{name}", asset, http.MethodGet, http.MethodHead)
-	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error {
-		return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + q.URL.Path}
-	})
+	r.NotFoundHandler = r.serve(noRoute, func(_ http.ResponseWriter, q *http.Request) error { return nothingAt(q) })
 	r.MethodNotAllowedHandler = r.serve(noRoute, r.methodNotAllowed)
 	return r
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"simplecqrs/order"
 	"simplecqrs/web"
 )
 
@@ -23,7 +22,7 @@ func asset(w http.ResponseWriter, r *http.Request) error {
 }
 
 func notServed(r *http.Request) error {
-	return &order.Error{Kind: order.NotFound, Detail: "nothing is served at " + r.URL.Path}
+	return nothingAt(r)
 }
 
 // sendFile answers with a file of the pages'. A browser keeps it and asks each time

@@ -147,6 +147,14 @@ func sendJSON(w http.ResponseWriter, status int, value any) error {
 	return nil
 }
 
+// Unserved is how the detail begins of the answer where nothing is, by which a client can tell
+// that from an order that is not there.
+const Unserved = "nothing is served at "
+
+func nothingAt(r *http.Request) error {
+	return &order.Error{Kind: order.NotFound, Detail: Unserved + r.URL.Path}
+}
+
 func (r *router) methodNotAllowed(_ http.ResponseWriter, q *http.Request) error {
 	var allowed []string
 	err := r.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {

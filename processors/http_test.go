@@ -306,8 +306,8 @@ func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 func drip(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, `{"half":`) // a client may leave before it
-		_ = http.NewResponseController(w).Flush()
+		_, _ = io.WriteString(w, `{"half":`)      // a client may leave before it
+		_ = http.NewResponseController(w).Flush() // likewise
 		<-r.Context().Done()
 	}
 }

@@ -360,11 +360,17 @@ func (a *audit) clocks() {
 			if phase == order.CompensationTimedOut {
 				of = order.TypeOf(step, order.CompensationRequested)
 			}
-			if due := deadlines[of][f.Attempt]; !a.w.saga.forgot && f.Time.Add(a.w.jumped+50*time.Millisecond).Before(due) {
+			if due := deadlines[of][f.Attempt]; a.early(f, due) {
 				a.complain("%s is said at %v, before %v", f.ID, a.w.since(f.Time), a.w.since(due))
 			}
 		}
 	}
+}
+
+// early reports whether the saga said something before it was due, as far as the clocks were
+// not set and it knew what it had decided.
+func (a *audit) early(f fact, due time.Time) bool {
+	return !a.w.saga.forgot && f.Time.Add(a.w.jumped+50*time.Millisecond).Before(due)
 }
 
 // patience: no order's time is up before its plan says so, and no further attempt is made before
@@ -374,14 +380,11 @@ func (a *audit) patience() {
 	d := a.state.Definition
 	asked, failed := map[order.Type]time.Time{}, map[order.Type]map[int]time.Time{}
 	hurried := slices.ContainsFunc(a.facts, func(f fact) bool { c, ok := f.Type.Command(); return ok && c != order.Pause })
-	early := func(f fact, due time.Time) bool {
-		return !a.w.saga.forgot && f.Time.Add(a.w.jumped+50*time.Millisecond).Before(due)
-	}
 	for _, f := range a.facts {
 		step, phase, ok := f.Type.Split()
 		switch {
 		case f.Type == order.OrderExpired:
-			if first := asked[order.TypeOf(order.Detail, order.Requested)]; early(f, first.Add(d.Deadline)) {
+			if first := asked[order.TypeOf(order.Detail, order.Requested)]; a.early(f, first.Add(d.Deadline)) {
 				a.complain("%s is said at %v, %v before its time", f.ID, a.w.since(f.Time), first.Add(d.Deadline).Sub(f.Time))
 			}
 		case ok && phase == order.Requested:
@@ -395,7 +398,7 @@ func (a *audit) patience() {
 			}
 			r := d.Steps[i].Retry
 			least := min(r.Cap, time.Duration(float64(r.First)*math.Pow(r.Factor, float64(f.Attempt-2)))) / 2
-			if early(f, before.Add(least)) {
+			if a.early(f, before.Add(least)) {
 				a.complain("%s is said at %v, within %v of what failed at %v", f.ID, a.w.since(f.Time), least, a.w.since(before))
 			}
 		case ok && (phase == order.Failed || phase == order.TimedOut):

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"simplecqrs/edge"
 )
 
 // Exit codes of what asks an edge, beside the others.
@@ -206,10 +208,6 @@ func turnOf(got *http.Response) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// unserved is how a process begins that has no such path: one with other roles, or an edge
-// whose address is another.
-const unserved = "nothing is served at "
-
 // answered reads an answer.
 func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 	a.status, a.header = got.StatusCode, got.Header
@@ -227,7 +225,8 @@ func (c edgeClient) answered(got *http.Response) (a edgeAnswer, err error) {
 	if json.Unmarshal(a.body, &problem) != nil || problem.Detail+problem.Title == "" {
 		return a, c.noEdge(a, got.Status)
 	}
-	if strings.HasPrefix(problem.Detail, unserved) {
+	// A process with other roles, or an edge whose address is another, serves no such path.
+	if strings.HasPrefix(problem.Detail, edge.Unserved) {
 		return a, errorf(exitUnavailable, "this is no edge at %s: %s", c.url, plain(problem.Detail))
 	}
 	if c.raw {
