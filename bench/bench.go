@@ -56,7 +56,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	m := measurement{Config: c, visible: newClock(c.Orders)}
 	settings := node.Config{
 		Brokers: c.Brokers, Security: c.Security, Mongo: c.Mongo, DataDir: c.DataDir, Listener: listener, Logger: c.Logger,
-		Roles: node.AllRoles(saga.Default()), Query: node.QueryLocal, Updated: m.visible.see,
+		Roles: node.AllRoles(saga.Default()), Query: node.QueryLocal, Ended: m.visible.see,
 	}
 	if c.Mongo == "" {
 		settings.Roles = slices.DeleteFunc(settings.Roles, func(r string) bool { return r == views.RoleSink })

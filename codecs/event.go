@@ -24,7 +24,7 @@ func (Event) Encode(value any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("codecs: %T is not an order.Event", value)
 	}
-	var o object
+	o := objectOf(512)
 	o.text("id", e.OrderID)
 	o.text("type", string(e.Type))
 	for _, s := range stepsInOrder(e.Outputs) {
@@ -63,15 +63,15 @@ func decodeEvent(data []byte) (order.Event, error) {
 	if len(data) > MaxEvent {
 		return order.Event{}, fmt.Errorf("the value has %d bytes; %d are allowed", len(data), MaxEvent)
 	}
-	all, err := members(data)
+	all, err := membersOf(data)
 	if err != nil {
 		return order.Event{}, err
 	}
-	id, err := text(all, "id")
+	id, err := all.text("id")
 	if err != nil {
 		return order.Event{}, err
 	}
-	t, err := text(all, "type")
+	t, err := all.text("type")
 	if err != nil {
 		return order.Event{}, err
 	}
@@ -79,18 +79,18 @@ func decodeEvent(data []byte) (order.Event, error) {
 		return order.Event{}, fmt.Errorf("member \"type\": want 1 to %d bytes", maxType)
 	}
 	e := order.Event{OrderID: id, Type: order.Type(t)}
-	if raw := all["inputs"]; len(raw) > 0 && string(raw) != "null" {
-		inputs, err := members(raw)
+	if raw := all.optional("inputs"); raw != "" {
+		inputs, err := membersIn(raw)
 		if err != nil {
 			return order.Event{}, fmt.Errorf("member \"inputs\": %w", err)
 		}
-		e.Inputs = outputsOf(inputs)
+		e.Inputs = inputs.outputs()
 	}
-	if raw := all["output"]; len(raw) > 0 && string(raw) != "null" {
+	if raw := all.optional("output"); raw != "" {
 		e.Output = compact(raw)
 	}
-	if _, sent := all["startAt"]; sent {
-		at, err := text(all, "startAt")
+	if all.find("startAt") != "" {
+		at, err := all.text("startAt")
 		if err != nil {
 			return order.Event{}, err
 		}
@@ -101,7 +101,7 @@ func decodeEvent(data []byte) (order.Event, error) {
 			return order.Event{}, err
 		}
 	}
-	e.Outputs = outputsOf(all)
+	e.Outputs = all.outputs()
 	return e, nil
 }
 
@@ -150,16 +150,15 @@ func SaidBySaga(header func(name string) []byte) bool { return len(header(header
 
 // HeadersOf gives the headers of an event.
 func HeadersOf(e order.Event) Headers {
-	h := Headers{
-		headerSpec:    []byte("1.0"),
-		headerID:      []byte(e.ID),
-		headerType:    []byte(e.Type),
-		headerSource:  []byte(e.Source),
-		headerTime:    e.Time.UTC().AppendFormat(nil, time.RFC3339Nano),
-		headerSubject: []byte(e.OrderID),
-		headerContent: []byte("application/json"),
-		headerAttempt: strconv.AppendInt(nil, int64(e.Attempt), 10),
-	}
+	h := make(Headers, 12) // most have nine or ten
+	h[headerSpec] = []byte("1.0")
+	h[headerID] = []byte(e.ID)
+	h[headerType] = []byte(e.Type)
+	h[headerSource] = []byte(e.Source)
+	h[headerTime] = e.Time.UTC().AppendFormat(nil, time.RFC3339Nano)
+	h[headerSubject] = []byte(e.OrderID)
+	h[headerContent] = []byte("application/json")
+	h[headerAttempt] = strconv.AppendInt(nil, int64(e.Attempt), 10)
 	if e.Causation != "" {
 		h[headerCausation] = []byte(e.Causation)
 	}

@@ -60,6 +60,13 @@ func mustComeBack(t *testing.T, c codec, v any) {
 	}
 }
 
+func lastOf(r order.Row) (last order.Type) {
+	for _, e := range r.Meta.History {
+		last = e.Type
+	}
+	return last
+}
+
 // mustReadWhatTheSagaSays has a saga and an aggregate hear events, and keeps what
 // they know on the wire between one and the next.
 func mustReadWhatTheSagaSays(t *testing.T, events []order.Event) {
@@ -72,6 +79,9 @@ func mustReadWhatTheSagaSays(t *testing.T, events []order.Event) {
 		stored, err := codecs.Row{}.Encode(row)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if status, last := codecs.StatusOf(stored), codecs.LastOf(stored); status != row.Meta.Status || last != lastOf(row) {
+			t.Fatalf("read alone, the status is %q and the last event %q: %s", status, last, stored)
 		}
 		if !decoded(t, codecs.Row{}, stored).(order.Row).Holds(e.ID) {
 			t.Fatalf("the row that was stored with %q does not hold it: %s", e.ID, stored)

@@ -2,6 +2,7 @@ package codecs
 
 import (
 	"bytes"
+	"cmp"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/goccy/go-json"
+	"github.com/tidwall/gjson"
 
 	"simplecqrs/order"
 )
@@ -27,11 +28,18 @@ var (
 	null       = order.JSON("null")
 )
 
-// valid checks a JSON text by the standard library before the fast decoder, which
-// is made of unsafe code, sees it. It replaces what is not UTF-8: every decoder and
-// store behind us would do that or refuse it, each in its way.
+// standardDepth is how deep the standard library lets values lie in each other.
+const standardDepth = 10_000
+
+// valid checks a JSON text as the standard library does, and faster, before the fast
+// decoder, which is made of unsafe code, sees it. It replaces what is not UTF-8: every
+// decoder and store behind us would do that or refuse it, each in its way.
 func valid(data []byte) ([]byte, error) {
-	if !stdjson.Valid(data) {
+	check := gjson.ValidBytes
+	if bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) > standardDepth {
+		check = stdjson.Valid // the other goes as deep as it is led
+	}
+	if !check(data) {
 		return nil, errNotJSON
 	}
 	if !utf8.Valid(data) {
@@ -40,60 +48,106 @@ func valid(data []byte) ([]byte, error) {
 	return data, nil
 }
 
-// members splits a JSON object into its members.
-func members(data []byte) (map[string]json.RawMessage, error) {
+// member is one of a JSON object's, its value as it stands there.
+type member struct{ name, raw string }
+
+// members are a JSON object's, in its order. Of two with one name the latter counts, as
+// the standard library has it.
+type members []member
+
+func membersOf(data []byte) (members, error) {
 	data, err := valid(data)
 	if err != nil {
 		return nil, err
 	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(data, &all); err != nil || all == nil {
+	return membersIn(string(data))
+}
+
+// membersIn splits an object that stands in a text that was checked.
+func membersIn(text string) (members, error) {
+	object := gjson.Parse(text)
+	if !object.IsObject() {
 		return nil, errNotJSON
 	}
+	all := make(members, 0, 8)
+	object.ForEach(func(name, value gjson.Result) bool {
+		all = append(all, member{unquoted(name.Raw), value.Raw})
+		return true
+	})
 	return all, nil
 }
 
+// unquoted is the text of a JSON string.
+func unquoted(raw string) string {
+	if !strings.Contains(raw, `\`) {
+		return raw[1 : len(raw)-1]
+	}
+	var s string
+	if err := stdjson.Unmarshal([]byte(raw), &s); err != nil {
+		return "" // not reached: it was checked
+	}
+	return s
+}
+
+// find gives a member as it stands there; empty for none.
+func (all members) find(name string) string {
+	for _, one := range slices.Backward(all) {
+		if one.name == name {
+			return one.raw
+		}
+	}
+	return ""
+}
+
+// optional gives a member, for which null is the same as none.
+func (all members) optional(name string) string {
+	if raw := all.find(name); raw != "null" {
+		return raw
+	}
+	return ""
+}
+
 // text reads a member that must be a string.
-func text(all map[string]json.RawMessage, name string) (string, error) {
-	raw, found := all[name]
-	if !found {
+func (all members) text(name string) (string, error) {
+	switch raw := all.find(name); {
+	case raw == "":
 		return "", fmt.Errorf("member %q is missing", name)
-	}
-	var s *string
-	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
+	case raw[0] != '"':
 		return "", fmt.Errorf("member %q: want a string", name)
+	default:
+		return unquoted(raw), nil
 	}
-	return *s, nil
 }
 
 // compact copies a valid JSON value without its white space.
-func compact(raw []byte) order.JSON {
+func compact(raw string) order.JSON {
+	if !strings.ContainsAny(raw, " \t\r\n") {
+		return order.JSON(raw)
+	}
 	var b bytes.Buffer
 	b.Grow(len(raw))
-	if err := stdjson.Compact(&b, raw); err != nil {
-		return null // not reached: members has checked it
+	if err := stdjson.Compact(&b, []byte(raw)); err != nil {
+		return null // not reached: it was checked
 	}
 	return b.Bytes()
 }
 
-// seedMembers are the names that the seed gives to the output of its steps; any
+// detailMember is the name that the seed gives to the output of its first step; any
 // other step's is its own in lower case.
-var seedMembers = map[order.Step]string{order.Detail: "detail"}
+const detailMember = "detail"
 
 // Member is the name under which a step's output stands in an event and a row.
 func Member(s order.Step) string {
-	if name, found := seedMembers[s]; found {
-		return name
+	if s == order.Detail {
+		return detailMember
 	}
 	return strings.ToLower(string(s))
 }
 
 // StepOf is the inverse of Member. It reports false for a name that is no step's.
 func StepOf(member string) (order.Step, bool) {
-	for s, name := range seedMembers {
-		if name == member {
-			return s, true
-		}
+	if member == detailMember {
+		return order.Detail, true
 	}
 	s := order.Step(strings.ToUpper(member))
 	return s, order.ValidStep(string(s)) && Member(s) == member
@@ -109,73 +163,83 @@ func stepsInOrder(outputs map[order.Step]order.JSON) []order.Step {
 		}
 		return len(seedOrder)
 	}
-	return slices.SortedFunc(maps.Keys(outputs), func(a, b order.Step) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
-		}
-		return strings.Compare(string(a), string(b))
+	steps := slices.AppendSeq(make([]order.Step, 0, len(outputs)), maps.Keys(outputs))
+	slices.SortFunc(steps, func(a, b order.Step) int {
+		return cmp.Or(rank(a)-rank(b), strings.Compare(string(a), string(b)))
 	})
+	return steps
 }
 
 // object writes a JSON object with its members in the order of the calls.
 type object struct{ b []byte }
 
-func (o *object) raw(name string, value []byte) {
-	if o.b == nil {
+// objectOf begins one that will have about so many bytes.
+func objectOf(size int) object { return object{make([]byte, 0, size)} }
+
+// name begins a member.
+func (o *object) name(name string) {
+	if len(o.b) == 0 {
 		o.b = append(o.b, '{')
 	} else {
 		o.b = append(o.b, ',')
 	}
-	o.b = append(append(o.b, quote(name)...), ':')
+	o.b = append(appendQuoted(o.b, name), ':')
+}
+
+func (o *object) raw(name string, value []byte) {
+	o.name(name)
 	if len(value) == 0 {
 		value = null
 	}
 	o.b = append(o.b, value...)
 }
 
-func (o *object) text(name, value string) { o.raw(name, quote(value)) }
+func (o *object) text(name, value string) {
+	o.name(name)
+	o.b = appendQuoted(o.b, value)
+}
 
 func (o *object) bytes() []byte { return append(o.b, '}') }
 
-// quote is s as a JSON string.
-func quote(s string) []byte {
+// appendQuoted appends s as a JSON string.
+func appendQuoted(b []byte, s string) []byte {
 	plain := strings.IndexFunc(s, func(r rune) bool {
 		return r < 0x20 || r > 0x7e || r == '"' || r == '\\' || r == '<' || r == '>' || r == '&'
 	}) < 0
 	if plain {
-		return append(append([]byte{'"'}, s...), '"')
+		return append(append(append(b, '"'), s...), '"')
 	}
-	b, err := stdjson.Marshal(s)
+	quoted, err := stdjson.Marshal(s)
 	if err != nil {
 		panic(fmt.Sprintf("codecs: a string that is no JSON: %v", err)) // encoding/json takes any string
 	}
-	return b
+	return append(b, quoted...)
 }
 
 // outputsObject is outputs as a JSON object under their member names.
 func outputsObject(outputs map[order.Step]order.JSON) []byte {
-	o := object{b: nil}
+	if len(outputs) == 0 {
+		return []byte("{}")
+	}
+	var o object
 	for _, s := range stepsInOrder(outputs) {
 		o.raw(Member(s), outputs[s])
-	}
-	if o.b == nil {
-		return []byte("{}")
 	}
 	return o.bytes()
 }
 
-// outputsOf reads the members of all that are steps' outputs.
-func outputsOf(all map[string]json.RawMessage) map[order.Step]order.JSON {
+// outputs reads the members that are steps' outputs.
+func (all members) outputs() map[order.Step]order.JSON {
 	var outputs map[order.Step]order.JSON
-	for name, raw := range all {
-		s, ok := StepOf(name)
+	for _, one := range all {
+		s, ok := StepOf(one.name)
 		if !ok {
 			continue
 		}
 		if outputs == nil {
 			outputs = make(map[order.Step]order.JSON, 1)
 		}
-		outputs[s] = compact(raw)
+		outputs[s] = compact(one.raw)
 	}
 	return outputs
 }

@@ -2,6 +2,8 @@ package codecs
 
 import (
 	stdjson "encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,13 +40,13 @@ func TestTextIsQuotedAsTheStandardLibraryDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(quote(s)); got != string(want) {
+		if got := string(appendQuoted(nil, s)); got != string(want) {
 			t.Errorf("%q is quoted as %s, want %s", s, got, want)
 		}
 	}
 }
 
-// The fast decoder is held against the standard one, of which it must be a copy.
+// The fast splitter is held against the standard decoder, which it must be a copy of.
 func FuzzMembers(f *testing.F) {
 	for _, s := range []string{
 		`{"a":1,"a":null," b " : [ {} , "\ud800" ] }`, `{"\u0069d":"x","":0,"\ud83d\ude00":-1.5e+9}`, "{\"\xff\":\"\xc3\"}",
@@ -54,7 +56,7 @@ func FuzzMembers(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := members(data)
+		got, err := membersOf(data)
 		var want map[string]stdjson.RawMessage
 		wantErr := stdjson.Unmarshal(data, &want)
 		if (err != nil) != (wantErr != nil || want == nil) {
@@ -70,9 +72,10 @@ func FuzzMembers(f *testing.F) {
 			t.Fatalf("%q cleaned to %q: %v", data, clean, err)
 		}
 		texts := map[string]string{}
-		for name, raw := range got {
-			texts[name] = string(compact(raw))
-			if s, err := text(got, name); err == nil {
+		for _, one := range got {
+			name := one.name
+			texts[name] = string(compact(one.raw))
+			if s, err := got.text(name); err == nil {
 				var std string
 				if err := stdjson.Unmarshal(want[name], &std); err != nil || s != std {
 					t.Errorf("%q: %q is %q, and the standard library says %q, %v", data, name, s, std, err)
@@ -81,10 +84,37 @@ func FuzzMembers(f *testing.F) {
 		}
 		wantTexts := map[string]string{}
 		for name, raw := range want {
-			wantTexts[name] = string(compact(raw))
+			wantTexts[name] = string(compact(string(raw)))
 		}
 		if diff := cmp.Diff(wantTexts, texts); diff != "" {
 			t.Errorf("%q (-standard +ours):\n%s", data, diff)
 		}
 	})
+}
+
+// Of all short texts of what JSON is made of the same are valid.
+func TestTextIsValidIfTheStandardLibrarySaysSo(t *testing.T) {
+	const alphabet = `{}[]",:-+.0a1eEu\tfrn` + " \x00\x7f\xc3"
+	judge := func(text []byte) {
+		if _, err := valid(text); (err == nil) != stdjson.Valid(text) {
+			t.Errorf("%.99q: %v, and the standard library says %v", text, err, stdjson.Valid(text))
+		}
+	}
+	for _, around := range []string{"?", "[1,?]", `{"a":?}`, `{"a"?`, `"\u?"`, `-?`, `1.?`, `1e?`, `"?"`, "t?", "[?"} {
+		before, after, _ := strings.Cut(around, "?")
+		var fill func(middle []byte)
+		fill = func(middle []byte) {
+			judge(slices.Concat([]byte(before), middle, []byte(after)))
+			if len(middle) < 4 {
+				for _, c := range []byte(alphabet) {
+					fill(append(middle, c))
+				}
+			}
+		}
+		fill(make([]byte, 0, 4))
+	}
+	for _, depth := range []int{standardDepth - 1, standardDepth, standardDepth + 1, 10 * standardDepth} {
+		judge([]byte(strings.Repeat("[", depth) + strings.Repeat("]", depth)))
+		judge([]byte(strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)))
+	}
 }

@@ -64,7 +64,7 @@ func (Row) Encode(value any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("codecs: row %s: %w", r.ID, err)
 	}
-	o := seedShape(r)
+	o := seedShape(r, len(encoded))
 	o.raw("meta", encoded)
 	return o.bytes(), nil
 }
@@ -89,24 +89,24 @@ func (Row) Decode(data []byte) (any, error) {
 }
 
 func decodeRow(data []byte) (order.Row, error) {
-	all, err := members(data)
+	all, err := membersOf(data)
 	if err != nil {
 		return order.Row{}, err
 	}
-	id, err := text(all, "id")
+	id, err := all.text("id")
 	if err != nil {
 		return order.Row{}, err
 	}
-	t, err := text(all, "type")
+	t, err := all.text("type")
 	if err != nil {
 		return order.Row{}, err
 	}
 	var m meta
-	if err := json.Unmarshal(all["meta"], &m); err != nil {
+	if err := json.Unmarshal([]byte(all.find("meta")), &m); err != nil {
 		return order.Row{}, fmt.Errorf("member \"meta\": %w", err)
 	}
 	r := order.Row{
-		ID: id, Type: order.Type(t), Outputs: outputsOf(all),
+		ID: id, Type: order.Type(t), Outputs: all.outputs(),
 		Meta: order.Meta{
 			Version: m.Version, Status: m.Status, Paused: m.Paused, StartAt: orZero(m.StartAt),
 			CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
@@ -126,16 +126,49 @@ func decodeRow(data []byte) (order.Row, error) {
 	return r, nil
 }
 
-// VersionOf gives the version of an encoded row without reading the rest of it; 0
-// for what is none. The member meta is a row's last, and in a string its quotes would
-// be escaped.
-func VersionOf(row []byte) int64 {
-	const before = `,"meta":{"version":`
-	i := lastIndex(row, before)
-	if i < 0 {
-		return 0
+// metaIn finds what follows on the first member's name in the member meta, which is a row's
+// last; nil for what is no row. In a string the quotes would be escaped. It looks for what
+// begins with a rare letter: for what begins with a comma it would take eight times as long.
+func metaIn(row []byte) (meta []byte) {
+	const before, first = `,"meta":{"`, `version":`
+	for rest := row; ; {
+		i := bytes.Index(rest, []byte(first))
+		if i < 0 {
+			return meta
+		}
+		rest = rest[i+len(first):]
+		if bytes.HasSuffix(row[:len(row)-len(rest)-len(first)], []byte(before)) {
+			meta = rest
+		}
 	}
-	return leadingNumber(row[i+len(before):])
+}
+
+// VersionOf gives the version of an encoded row without reading the rest of it; 0
+// for what is none.
+func VersionOf(row []byte) int64 { return leadingNumber(metaIn(row)) }
+
+// StatusOf gives the status in an encoded row without reading the rest of it; empty
+// for what is none.
+func StatusOf(row []byte) order.Status {
+	_, rest, _ := bytes.Cut(metaIn(row), []byte(`,"status":"`))
+	return order.Status(untilQuote(rest))
+}
+
+// LastOf gives the type of the latest event in an encoded row's history, which is meta's
+// last member, without reading the rest of it; empty for none.
+func LastOf(row []byte) order.Type {
+	const before = `","type":"`
+	meta := metaIn(row)
+	i := bytes.LastIndex(meta, []byte(before))
+	if i < 0 {
+		return ""
+	}
+	return order.Type(untilQuote(meta[i+len(before):]))
+}
+
+func untilQuote(text []byte) []byte {
+	text, _, _ = bytes.Cut(text, []byte{'"'})
+	return text
 }
 
 // CreatedAtOf gives when an encoded row's order was placed, without reading the rest of
@@ -156,27 +189,8 @@ func SameCreatedAt(a, b []byte) bool {
 
 // createdAtIn finds the member in an encoded row, without its quotes.
 func createdAtIn(row []byte) (text []byte, found bool) {
-	const meta, before = `,"meta":{"version":`, `,"createdAt":"`
-	i := lastIndex(row, meta)
-	if i < 0 {
-		return nil, false
-	}
-	_, rest, _ := bytes.Cut(row[i:], []byte(before))
-	text, _, found = bytes.Cut(rest, []byte{'"'})
-	return text, found
-}
-
-// lastIndex is bytes.LastIndex, which looks at one byte after the other; what is looked for
-// stands but once in most rows.
-func lastIndex(text []byte, sep string) (last int) {
-	last = -1
-	for from := 0; ; from = last + 1 {
-		i := bytes.Index(text[from:], []byte(sep))
-		if i < 0 {
-			return last
-		}
-		last = from + i
-	}
+	_, rest, found := bytes.Cut(metaIn(row), []byte(`,"createdAt":"`))
+	return untilQuote(rest), found
 }
 
 // leadingNumber is the number that ends with the member whose value it is; 0 for none.
@@ -190,25 +204,31 @@ func leadingNumber(text []byte) int64 {
 
 // Answer is a row in exactly the shape and member order that the seed shows.
 func Answer(r order.Row) []byte {
-	o := seedShape(r)
+	o := seedShape(r, 0)
 	return o.bytes()
 }
 
-func seedShape(r order.Row) object {
-	var o object
+// seedShape begins a row's object, with room for so many bytes more.
+func seedShape(r order.Row, room int) object {
+	size := 512
+	for _, output := range r.Outputs {
+		size += len(output)
+	}
+	o := objectOf(size + room)
 	o.text("id", r.ID)
 	o.text("type", string(r.Type))
 	for _, s := range stepsInOrder(r.Outputs) {
 		o.raw(Member(s), r.Outputs[s])
 	}
-	events := []byte{'['}
+	o.name("events")
+	o.b = append(o.b, '[')
 	for i, t := range r.Events() {
 		if i > 0 {
-			events = append(events, ',')
+			o.b = append(o.b, ',')
 		}
-		events = append(events, quote(string(t))...)
+		o.b = appendQuoted(o.b, string(t))
 	}
-	o.raw("events", append(events, ']'))
+	o.b = append(o.b, ']')
 	return o
 }
 

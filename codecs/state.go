@@ -200,7 +200,7 @@ func decodeState(data []byte) (s saga.State, err error) {
 	if len(w.Inputs) > 0 {
 		s.Inputs = make(map[order.Step]order.JSON, len(w.Inputs))
 		for step, in := range w.Inputs {
-			s.Inputs[step] = compact(in)
+			s.Inputs[step] = compact(string(in))
 		}
 	}
 	if len(w.Work) > 0 {

@@ -11,11 +11,12 @@ import (
 
 // What stands in a row for people to write must not pass for its version.
 func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
-	forged := `,"meta":{"version":99,"createdAt":"1999-01-01T00:00:00Z"}`
+	forged := `,"meta":{"version":99,"status":"failed","createdAt":"1999-01-01T00:00:00Z"}`
 	row := fold(happy(nil)...)
 	row.Outputs[order.Mail] = order.JSON(`{"to":1` + forged + `}`)
 	row.Meta.History[0].Reason = forged
 	row.Meta.History[5].ID = `","meta":{"version":99}`
+	row.Meta.History[5].Reason = `","type":"ORDER_CANCELLED"`
 	for _, version := range []int64{1, 6, 1 << 60} {
 		row.Meta.Version = version
 		value, err := codecs.Row{}.Encode(row)
@@ -24,6 +25,12 @@ func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
 		}
 		if got := codecs.VersionOf(value); got != version {
 			t.Errorf("the row's version is %d, want %d: %s", got, version, value)
+		}
+		if got, want := codecs.StatusOf(value), row.Meta.Status; got != want {
+			t.Errorf("the row's status is %q, want %q: %s", got, want, value)
+		}
+		if got, want := codecs.LastOf(value), row.Meta.History[5].Type; got != want {
+			t.Errorf("the last event in the row is %q, want %q: %s", got, want, value)
 		}
 		if at, ok := codecs.CreatedAtOf(value); !ok || !at.Equal(row.Meta.CreatedAt) {
 			t.Errorf("placed at %v, want %v: %s", at, row.Meta.CreatedAt, value)
@@ -46,6 +53,9 @@ func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
 			t.Errorf("the state's revision is %d, want %d: %s", got, version, value)
 		}
 	}
+	if value, err := (codecs.Row{}).Encode(order.Row{ID: "x", Type: "y", Meta: order.Meta{Version: 1, Parked: "a bug"}}); err != nil || codecs.LastOf(value) != "" {
+		t.Errorf("no event came, and the last is %q, or %v: %s", codecs.LastOf(value), err, value)
+	}
 	for _, none := range []string{"", `{"createdAt":"2026-01-02T03:04:05Z"}`, `{"id":"x","meta":{"version":1,"createdAt":"now"}}`} {
 		if at, ok := codecs.CreatedAtOf([]byte(none)); ok {
 			t.Errorf("%q was placed at %v", none, at)
@@ -54,6 +64,9 @@ func TestTheVersionIsReadWithoutTheRest(t *testing.T) {
 	for _, none := range []string{"", "{}", "garbage", `{"id":"x","meta":{"version":`, `{"id":"x","meta":{"version":}}`, `{"revision":`, `{"revision":x}`} {
 		if v, r := codecs.VersionOf([]byte(none)), codecs.RevisionOf([]byte(none)); v != 0 || r != 0 {
 			t.Errorf("%q has version %d and revision %d", none, v, r)
+		}
+		if status, last := codecs.StatusOf([]byte(none)), codecs.LastOf([]byte(none)); status != "" || last != "" {
+			t.Errorf("%q has status %q and %q as its last event", none, status, last)
 		}
 	}
 }

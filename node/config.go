@@ -58,7 +58,7 @@ type Config struct {
 	LogLevel *slog.LevelVar       // the logger's, to be set while it runs; nil: it is nobody's to set
 	Tracing  trace.TracerProvider // nil: no spans are made
 	Stored   func(order.Row)      // if set, told each row that the read store has acknowledged
-	Updated  func(order.Row)      // if set, told each row that reaches a local table, which is kept for it
+	Ended    func(order.Row)      // if set, told each row of an ended order that reaches a local table, which is kept for it
 
 	fold   func(order.Row, order.Event) order.Row // nil: order.Fold
 	decide processors.Decide                      // nil: saga.Decide
@@ -150,7 +150,7 @@ func (c Config) needsMongo() bool {
 }
 
 func (c Config) needsTable() bool {
-	return c.Updated != nil || c.has(RoleEdge) && c.Query == QueryLocal
+	return c.Ended != nil || c.has(RoleEdge) && c.Query == QueryLocal
 }
 
 // takenRole gives a role that a step would share with another, if any does.

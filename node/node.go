@@ -116,7 +116,7 @@ func (n *Node) run(ctx context.Context, partitions int32) {
 		delays = views.NewDelays(c.Registry)
 	}
 	if c.needsTable() {
-		n.table = views.NewTable(c.Updated)
+		n.table = views.NewTable(c.Ended)
 		n.table.Delay = delays.Table()
 		n.view(ctx, n.table.View())
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"simplecqrs/codecs"
 	"simplecqrs/order"
 	"simplecqrs/telemetry"
 )
@@ -64,6 +65,18 @@ func (d *Delay) shows(ctx context.Context, row order.Row) {
 	}
 }
 
+// byCommand reports whether a command made a version of a row, the placing of the order
+// included.
+func byCommand(last order.Type, version int64) bool {
+	_, command := last.Command()
+	return command || version == 1
+}
+
+// measures reports whether got has anything to do with an encoded row.
+func (d *Delay) measures(row []byte) bool {
+	return byCommand(codecs.LastOf(row), codecs.VersionOf(row))
+}
+
 // got gives what is to be called once the view has a row, it or a newer one. Its last
 // event is what made it. The row is not held on to meanwhile.
 func (d *Delay) got(ctx context.Context, row order.Row) (there func()) {
@@ -71,7 +84,7 @@ func (d *Delay) got(ctx context.Context, row order.Row) (there func()) {
 		return func() {}
 	}
 	last := row.Meta.History[len(row.Meta.History)-1]
-	if _, command := last.Type.Command(); !command && len(row.Meta.History) > 1 || !d.since(last.Time) {
+	if !byCommand(last.Type, row.Meta.Version) || !d.since(last.Time) {
 		return func() {}
 	}
 	at := last.Time

@@ -22,7 +22,7 @@ const RoleTable = "table"
 type Table struct {
 	Delay *Delay // may be set before its View runs
 
-	updated   func(order.Row)
+	ended     func(order.Row)
 	maxLooked int // see there
 
 	mu      sync.RWMutex
@@ -30,10 +30,10 @@ type Table struct {
 	changes changes
 }
 
-// NewTable makes a table, which answers once its View runs. updated, if not nil,
-// is told each row that arrives, from several goroutines.
-func NewTable(updated func(order.Row)) *Table {
-	return &Table{updated: updated, maxLooked: maxLooked}
+// NewTable makes a table, which answers once its View runs. ended, if not nil, is told
+// each row that arrives of an order that has ended, from several goroutines.
+func NewTable(ended func(order.Row)) *Table {
+	return &Table{ended: ended, maxLooked: maxLooked}
 }
 
 // View is what keeps the table up to date; the caller runs it.
@@ -62,9 +62,10 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 		return err
 	}
 	t.changes.announce(key)
-	told := t.Delay.since(ctx.Timestamp())
-	if t.updated == nil && !told {
-		return nil
+	ended := codecs.StatusOf(value).Ended()
+	told := t.Delay.since(ctx.Timestamp()) && (ended || t.Delay.measures(value))
+	if !told && (!ended || t.ended == nil) {
+		return nil // reading the row is the larger part of storing it
 	}
 	decoded, err := codecs.Row{}.Decode(value)
 	row, ok := decoded.(order.Row)
@@ -73,8 +74,8 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 		t.Delay.got(within, row)()
 		t.Delay.shows(within, row)
 	}
-	if ok && t.updated != nil {
-		t.updated(row)
+	if ok && ended && t.ended != nil {
+		t.ended(row)
 	}
 	return err
 }

@@ -73,15 +73,16 @@ func TestARecordThatCannotBeReadIsOurFailureAndHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	var told notes
 	table, b := startTable(t, 1, func(r order.Row) { told.add(labels(r)[0]) })
-	bad, next := newID(), rowOf(newID(), 1)
+	bad, running, next := newID(), rowOf(newID(), 5), rowOf(newID(), 6)
 	b.write(t, bad, []byte("\x00garbage"))
+	b.write(t, running.ID, encoded(t, running))
 	b.write(t, next.ID, encoded(t, next))
-	_, err := table.Await(patient(t), next.ID, versionOf(1))
+	_, err := table.Await(patient(t), next.ID, versionOf(6))
 	check(t, err)
 	if _, err := table.Get(patient(t), bad); err == nil || order.KindOf(err) != 0 {
 		t.Errorf("got %v", err)
 	}
-	await(t, "the table to tell of the row, and of nothing else", func() bool { return cmp.Equal(labels(next), told.get()) })
+	await(t, "the table to tell of the order that has ended, and of nothing else", func() bool { return cmp.Equal(labels(next), told.get()) })
 }
 
 // Not parallel, as goroutines of other tests would be counted.

@@ -212,12 +212,12 @@ func encoded(t *testing.T, r order.Row) []byte {
 }
 
 // startTable runs a table on brokers of its own.
-func startTable(t *testing.T, partitions int32, updated func(order.Row)) (*Table, *brokers) {
+func startTable(t *testing.T, partitions int32, ended func(order.Row)) (*Table, *brokers) {
 	t.Helper()
 	b := startBrokers(t, partitions)
 	client := b.open("")
 	t.Cleanup(func() { check(t, client.Close()) })
-	table := NewTable(updated)
+	table := NewTable(ended)
 	background(t, client.PrepareView(table.View()))
 	check(t, client.WaitRunning(patient(t)))
 	return table, b
