@@ -51,6 +51,8 @@ func codeOf(err error) int {
 // exitOf is the exit code for a status that is a failure.
 func exitOf(status int) int {
 	switch status {
+	case http.StatusBadRequest:
+		return exitUsage
 	case http.StatusNotFound:
 		return exitNotFound
 	case http.StatusConflict, http.StatusUnprocessableEntity:

@@ -14,7 +14,7 @@ import (
 
 func TestEachWayToFailHasAnExitCode(t *testing.T) {
 	for status, want := range map[int]int{
-		400: 1, 401: 6, 403: 6, 404: 3, 405: 1, 409: 4, 422: 4, 429: 5, 500: 1, 502: 5, 503: 5, 504: 5,
+		400: 2, 401: 6, 403: 6, 404: 3, 405: 1, 409: 4, 422: 4, 429: 5, 500: 1, 502: 5, 503: 5, 504: 5,
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)

@@ -21,8 +21,8 @@ func filterFlags(f *flag.FlagSet) func() map[string]string {
 	}
 	status := define(f, "status", "", oneOf(statuses...), "orders of this `status`: "+strings.Join(statuses, ", "))
 	last := f.String("type", "", "orders whose last event is of this `type`")
-	since := timeFlag(f, "since", "orders that have changed at this `time` or later")
-	until := timeFlag(f, "until", "orders that last changed before this `time`")
+	since := pastFlag(f, "since", "orders that have changed at this `time` or later; 1h is an hour ago")
+	until := pastFlag(f, "until", "orders that last changed before this `time`; 1h is an hour ago")
 	return func() map[string]string {
 		return said(map[string]string{"status": *status, "type": *last, "since": *since, "until": *until})
 	}

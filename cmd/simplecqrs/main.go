@@ -27,6 +27,7 @@ const usage = `simplecqrs runs an order system that does CQRS on Kafka.
   simplecqrs bench           run all roles in process and measure them
   simplecqrs completion      have a shell complete all this
   simplecqrs healthcheck     ask a running process whether it is ready
+  simplecqrs version         tell which version this is
 
 Each takes -h. They exit with 0 if all went well, 1 if not, 2 if they were asked for
 what they do not know; those that ask an edge have codes besides.
@@ -56,6 +57,7 @@ func commands() map[string]command {
 		"deadletters": deadLetters,
 		"completion":  completion,
 		"healthcheck": healthcheck,
+		"version":     version,
 	}
 }
 

@@ -82,6 +82,19 @@ func timeFlag(f *flag.FlagSet, name, usage string) *string {
 	}, usage)
 }
 
+// pastFlag is a flag for a time, or for how long ago it was.
+func pastFlag(f *flag.FlagSet, name, usage string) *string {
+	return define(f, name, "", func(s string) (string, error) {
+		if ago, err := time.ParseDuration(s); err == nil && ago > 0 {
+			return time.Now().Add(-ago).UTC().Format(time.RFC3339Nano), nil
+		}
+		if _, err := time.Parse(time.RFC3339Nano, s); err != nil {
+			return "", errors.New("want a time such as 2026-01-02T15:04:05Z, or how long ago, such as 1h30m")
+		}
+		return s, nil
+	}, usage)
+}
+
 func jsonFlag(f *flag.FlagSet, name, usage string) *string {
 	return define(f, name, "", func(s string) (string, error) {
 		if !json.Valid([]byte(s)) {

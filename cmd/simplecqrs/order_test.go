@@ -37,7 +37,7 @@ func TestAnOrderIsPlacedFromTheCommandLine(t *testing.T) {
 		t.Errorf("event %+v", second)
 	}
 	code, answer, log = s.order(t, "place", "-wait", "1s")
-	if third := s.events()[2]; code != 1 || answer != third.OrderID+"\n" || !strings.Contains(log, third.OrderID+" has not ended within 1s") {
+	if third := s.events()[2]; code != 1 || answer != third.OrderID+"\n" || !strings.Contains(log, third.OrderID+" has not ended within 1s; it is running\n") {
 		t.Errorf("exit code %d, answer %s, log %s", code, answer, log)
 	}
 	if got := s.asks[2]; got != "POST /command wait=1" {
@@ -168,6 +168,16 @@ func TestListsAreShownForPeopleAndTellHowToGoOn(t *testing.T) {
 			[]string{"list", "-type", "ORDER_STUCK", "-since", "2026-01-01T00:00:00Z", "-limit", "1"},
 			"ORDER      STATUS  LAST EVENT   PLACED       CHANGED\n" +
 				"ORD-00002  stuck   ORDER_STUCK  2 hours ago  1 hour ago\n", "there may be more: -after " + second + "\n",
+		},
+		{
+			[]string{"list", "-since", "2h", "-limit", "1"},
+			"ORDER      STATUS  LAST EVENT   PLACED       CHANGED\n" +
+				"ORD-00002  stuck   ORDER_STUCK  2 hours ago  1 hour ago\n", "there may be more: -after " + second + "\n",
+		},
+		{
+			[]string{"list", "-until", "2h"},
+			"ORDER      STATUS   LAST EVENT       PLACED       CHANGED\n" +
+				"ORD-00001  running  ORDER_REQUESTED  2 hours ago  2 hours ago\n", "",
 		},
 		{
 			[]string{"stuck", "-for", "1000h", "-after", second},

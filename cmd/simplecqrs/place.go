@@ -83,6 +83,7 @@ type placed struct {
 	status order.Status
 	why    string // it has ended so, if it is not completed
 	unseen error  // why it was not seen how it has ended, although it has
+	stands string // where it stood when the wait was over, and why, if it has not ended
 	body   []byte
 }
 
@@ -100,7 +101,7 @@ func (p placed) judge(wait time.Duration) error {
 	case p.ended():
 		return errorf(exitOtherEnd, "%s is %s", plain(p.ID), p.status)
 	}
-	return fmt.Errorf("%s has not ended within %v", plain(p.ID), wait)
+	return fmt.Errorf("%s has not ended within %v%s", plain(p.ID), wait, plain(p.stands))
 }
 
 // place places an order.
@@ -120,7 +121,11 @@ func (c edgeClient) placeOne(ctx context.Context, body map[string]json.RawMessag
 	if err := json.Unmarshal(a.body, &p); err != nil {
 		return p, err
 	}
-	if wait == 0 || a.status != http.StatusOK {
+	if wait == 0 {
+		return p, nil
+	}
+	if a.status != http.StatusOK {
+		p.stands = c.standing(ctx, p.ID)
 		return p, nil
 	}
 	if p.status = order.Status(a.header.Get("Order-Status")); p.status != order.StatusCompleted {
@@ -140,6 +145,23 @@ func (c edgeClient) look(ctx context.Context, p *placed) {
 	case p.status == "":
 		p.unseen = err
 	}
+}
+
+// standing tells where an order stands that has not ended; empty if that is not to be seen,
+// which changes nothing for who waited for its end in vain.
+func (c edgeClient) standing(ctx context.Context, id string) string {
+	c.raw = false // it is not what was asked for
+	h, _, err := c.history(ctx, id)
+	if err != nil {
+		return ""
+	}
+	said := "; it is " + string(h.Status)
+	if h.Parked != "" {
+		said += ", parked: " + h.Parked
+	} else if why := h.why(); why != "" {
+		said += ": " + why
+	}
+	return said
 }
 
 // placeMany places orders, several at once, and tells of each as it is placed or, if

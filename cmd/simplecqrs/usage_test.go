@@ -3,6 +3,8 @@ package main
 import (
 	"maps"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -88,6 +90,24 @@ func TestHelpIsNoMistake(t *testing.T) {
 				t.Errorf("%q does not tell of %s:\n%s", c.args, want, answer)
 			}
 		}
+	}
+}
+
+func TestTheVersionTellsWhatItWasBuiltFrom(t *testing.T) {
+	built := debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.2.3"}}
+	for want, settings := range map[string][]debug.BuildSetting{
+		"simplecqrs v1.2.3 go1.26.8\n":                      nil,
+		"simplecqrs v1.2.3 0123abc go1.26.8\n":              {{Key: "vcs.revision", Value: "0123abc"}, {Key: "vcs.modified", Value: "false"}},
+		"simplecqrs v1.2.3 0123abc with changes go1.26.8\n": {{Key: "vcs.revision", Value: "0123abc"}, {Key: "vcs.modified", Value: "true"}},
+	} {
+		built.Settings = settings
+		if got := versionOf(&built); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	code, answer, log := simplecqrs(t, "version")
+	if code != 0 || !strings.HasPrefix(answer, "simplecqrs ") || !strings.HasSuffix(answer, " "+runtime.Version()+"\n") || log != "" {
+		t.Errorf("exit code %d, answer %q, log %s", code, answer, log)
 	}
 }
 
