@@ -84,7 +84,8 @@ func newWorld(t *testing.T) *world {
 	w.wipe()
 	client, err := stream.Open(stream.Config{Brokers: w.brokers})
 	check(t, err)
-	check(t, client.CreateTopics(w.context(), processors.Topics(partitions, 1)))
+	replication := min(len(w.brokers), 3) // of several one may be lost
+	check(t, client.CreateTopics(w.context(), processors.Topics(partitions, int16(replication))))
 	check(t, client.Close())
 	return w
 }
