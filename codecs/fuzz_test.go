@@ -80,8 +80,9 @@ func mustReadWhatTheSagaSays(t *testing.T, events []order.Event) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, last := codecs.StatusOf(stored), codecs.LastOf(stored); status != row.Meta.Status || last != lastOf(row) {
-			t.Fatalf("read alone, the status is %q and the last event %q: %s", status, last, stored)
+		last, only := codecs.LastOf(stored)
+		if status := codecs.StatusOf(stored); status != row.Meta.Status || last != lastOf(row) || only != (len(row.Meta.History) == 1) {
+			t.Fatalf("read alone, the status is %q and the last event %q, the only one: %v: %s", status, last, only, stored)
 		}
 		if !decoded(t, codecs.Row{}, stored).(order.Row).Holds(e.ID) {
 			t.Fatalf("the row that was stored with %q does not hold it: %s", e.ID, stored)

@@ -2,6 +2,7 @@ package codecs
 
 import (
 	stdjson "encoding/json"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -92,29 +93,55 @@ func FuzzMembers(f *testing.F) {
 	})
 }
 
-// Of all short texts of what JSON is made of the same are valid.
+// Of all short texts of the characters that JSON is made of, alone and within others, the
+// same are valid.
 func TestTextIsValidIfTheStandardLibrarySaysSo(t *testing.T) {
-	const alphabet = `{}[]",:-+.0a1eEu\tfrn` + " \x00\x7f\xc3"
+	const alphabet = `{}[]",:-+.019abeEunltrfs\/` + " \t\r\n\x00\x7f\xc3"
 	judge := func(text []byte) {
 		if _, err := valid(text); (err == nil) != stdjson.Valid(text) {
 			t.Errorf("%.99q: %v, and the standard library says %v", text, err, stdjson.Valid(text))
 		}
 	}
-	for _, around := range []string{"?", "[1,?]", `{"a":?}`, `{"a"?`, `"\u?"`, `-?`, `1.?`, `1e?`, `"?"`, "t?", "[?"} {
+	for _, around := range []string{"?", "[1,?]", `{"a":?}`, `{"a"?`, `"\u?"`, `-?`, `1.?`, `1e?`, `"?"`, "[?", "t?e", "n?l", "f?e", `"\?"`, `{?:1}`} {
 		before, after, _ := strings.Cut(around, "?")
 		var fill func(middle []byte)
 		fill = func(middle []byte) {
 			judge(slices.Concat([]byte(before), middle, []byte(after)))
-			if len(middle) < 4 {
+			if len(middle) < 3 {
 				for _, c := range []byte(alphabet) {
 					fill(append(middle, c))
 				}
 			}
 		}
-		fill(make([]byte, 0, 4))
+		fill(make([]byte, 0, 3))
 	}
 	for _, depth := range []int{standardDepth - 1, standardDepth, standardDepth + 1, 10 * standardDepth} {
 		judge([]byte(strings.Repeat("[", depth) + strings.Repeat("]", depth)))
 		judge([]byte(strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)))
 	}
+}
+
+// An event's id and type go into rows, which are kept, and its text must not with them.
+func TestAnEventsIDKeepsNoneOfTheRestOfIt(t *testing.T) {
+	const events, size = 200, 200 << 10
+	heap := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	var kept []any
+	for range events {
+		value := []byte(`{"id":"ORD-00001","type":"A","mail":"` + strings.Repeat("x", size) + `"}`)
+		e, err := decodeEvent(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, e.OrderID, e.Type)
+	}
+	if grown := heap() - before; grown > events*size/10 {
+		t.Errorf("the ids and types of %d events of %d bytes keep %d bytes", events, size, grown)
+	}
+	runtime.KeepAlive(kept)
 }

@@ -155,15 +155,17 @@ func StatusOf(row []byte) order.Status {
 }
 
 // LastOf gives the type of the latest event in an encoded row's history, which is meta's
-// last member, without reading the rest of it; empty for none.
-func LastOf(row []byte) order.Type {
-	const before = `","type":"`
+// last member, and whether it is the only one there, without reading the rest of it; empty
+// for none. A type of ours is given as it is, a stranger's up to its first quote and
+// with its escapes.
+func LastOf(row []byte) (last order.Type, only bool) {
+	before := []byte(`","type":"`)
 	meta := metaIn(row)
-	i := bytes.LastIndex(meta, []byte(before))
+	i := bytes.LastIndex(meta, before)
 	if i < 0 {
-		return ""
+		return "", false
 	}
-	return order.Type(untilQuote(meta[i+len(before):]))
+	return order.Type(untilQuote(meta[i+len(before):])), bytes.Index(meta, before) == i
 }
 
 func untilQuote(text []byte) []byte {

@@ -54,6 +54,8 @@ func TestABrokerDies(t *testing.T) {
 	var shop customer
 	shop.turnTo(n.Addr().String())
 	closed := make(chan struct{})
+	closing := sync.OnceFunc(func() { close(closed) })
+	t.Cleanup(closing)
 	var placing sync.WaitGroup
 	placing.Go(func() {
 		for {
@@ -66,6 +68,7 @@ func TestABrokerDies(t *testing.T) {
 		}
 	})
 	for broker := range len(w.brokers) {
+		t.Cleanup(func() { w.tell("start", broker+1) }) // whatever becomes of the test
 		w.tell("kill", broker+1)
 		died := time.Now()
 		var first string
@@ -75,12 +78,21 @@ func TestABrokerDies(t *testing.T) {
 			return err == nil
 		})
 		n.ended(first)
-		t.Logf("an order that was placed after broker %d had died is complete after %v", broker+1, time.Since(died))
+		stood := time.Since(died)
+		t.Logf("an order that was placed after broker %d had died is complete after %v", broker+1, stood)
+		if stood > time.Minute {
+			t.Errorf("without broker %d the orders stood still for %v", broker+1, stood)
+		}
 		w.tell("start", broker+1)
 		w.inSync()
 	}
-	close(closed)
+	closing()
 	placing.Wait()
+	// Who places an order waits for the log for 10 s, and the brokers take 3 s to see that
+	// one of them is dead.
+	if shop.refused > len(shop.accepted)/20 {
+		t.Errorf("%d orders were refused, and %d accepted", shop.refused, len(shop.accepted))
+	}
 	w.verify(shop.accepted, n)
 	events, repeated, most := w.repeats()
 	t.Logf("%d orders accepted, %d refused; %d events, %d records repeat one, at most %d copies",

@@ -244,7 +244,7 @@ func sound(output order.JSON) error {
 	if len(output) > maxOutput {
 		return fmt.Errorf("the output has %d bytes; %d are allowed", len(output), maxOutput)
 	}
-	if err := shallow(output); err != nil {
+	if err := tooDeep(output); err != nil {
 		return err
 	}
 	if !json.Valid(output) {
@@ -253,9 +253,9 @@ func sound(output order.JSON) error {
 	return nil
 }
 
-// shallow says whether a text is nested too deep. Few are so much as to be looked at
-// token by token, which takes longer than all else that an answer needs.
-func shallow(text []byte) error {
+// tooDeep says that a text is nested too deep. Most have so few brackets that they cannot
+// be; to read the others token by token takes longer than all else that an answer needs.
+func tooDeep(text []byte) error {
 	if bytes.Count(text, []byte{'{'})+bytes.Count(text, []byte{'['}) <= maxDepth {
 		return nil
 	}

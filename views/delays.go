@@ -65,17 +65,15 @@ func (d *Delay) shows(ctx context.Context, row order.Row) {
 	}
 }
 
-// byCommand reports whether a command made a version of a row, the placing of the order
-// included.
-func byCommand(last order.Type, version int64) bool {
+// byCommand reports whether it was a command, be it to place the order, that made a
+// version of a row: what has a single event is an order that was placed.
+func byCommand(last order.Type, only bool) bool {
 	_, command := last.Command()
-	return command || version == 1
+	return command || only
 }
 
 // measures reports whether got has anything to do with an encoded row.
-func (d *Delay) measures(row []byte) bool {
-	return byCommand(codecs.LastOf(row), codecs.VersionOf(row))
-}
+func (d *Delay) measures(row []byte) bool { return byCommand(codecs.LastOf(row)) }
 
 // got gives what is to be called once the view has a row, it or a newer one. Its last
 // event is what made it. The row is not held on to meanwhile.
@@ -84,7 +82,7 @@ func (d *Delay) got(ctx context.Context, row order.Row) (there func()) {
 		return func() {}
 	}
 	last := row.Meta.History[len(row.Meta.History)-1]
-	if !byCommand(last.Type, row.Meta.Version) || !d.since(last.Time) {
+	if !byCommand(last.Type, len(row.Meta.History) == 1) || !d.since(last.Time) {
 		return func() {}
 	}
 	at := last.Time

@@ -73,6 +73,9 @@ func definePlace(f *flag.FlagSet) doing {
 		default:
 			err = c.out.print(plain(p.ID) + "\n")
 		}
+		if *wait > 0 && !p.ended() && p.unseen == nil {
+			p.stands = c.standing(ctx, p.ID)
+		}
 		return errors.Join(err, p.judge(*wait))
 	}
 }
@@ -121,11 +124,7 @@ func (c edgeClient) placeOne(ctx context.Context, body map[string]json.RawMessag
 	if err := json.Unmarshal(a.body, &p); err != nil {
 		return p, err
 	}
-	if wait == 0 {
-		return p, nil
-	}
-	if a.status != http.StatusOK {
-		p.stands = c.standing(ctx, p.ID)
+	if wait == 0 || a.status != http.StatusOK {
 		return p, nil
 	}
 	if p.status = order.Status(a.header.Get("Order-Status")); p.status != order.StatusCompleted {
@@ -147,21 +146,22 @@ func (c edgeClient) look(ctx context.Context, p *placed) {
 	}
 }
 
-// standing tells where an order stands that has not ended; empty if that is not to be seen,
-// which changes nothing for who waited for its end in vain.
+// standing tells where an order stands whose end was waited for in vain; empty if that is
+// not to be seen soon, which changes nothing about the order.
 func (c edgeClient) standing(ctx context.Context, id string) string {
 	c.raw = false // it is not what was asked for
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	h, _, err := c.history(ctx, id)
-	if err != nil {
+	switch why := cmp.Or(h.Parked, h.why()); {
+	case err != nil:
 		return ""
+	case h.Status.Ended():
+		return "; since then it is " + string(h.Status)
+	case why != "":
+		return "; it is " + string(h.Status) + ": " + why
 	}
-	said := "; it is " + string(h.Status)
-	if h.Parked != "" {
-		said += ", parked: " + h.Parked
-	} else if why := h.why(); why != "" {
-		said += ": " + why
-	}
-	return said
+	return "; it is " + string(h.Status)
 }
 
 // placeMany places orders, several at once, and tells of each as it is placed or, if

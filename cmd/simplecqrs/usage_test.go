@@ -4,7 +4,6 @@ import (
 	"maps"
 	"regexp"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -93,20 +92,9 @@ func TestHelpIsNoMistake(t *testing.T) {
 	}
 }
 
-func TestTheVersionTellsWhatItWasBuiltFrom(t *testing.T) {
-	built := debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.2.3"}}
-	for want, settings := range map[string][]debug.BuildSetting{
-		"simplecqrs v1.2.3 go1.26.8\n":                      nil,
-		"simplecqrs v1.2.3 0123abc go1.26.8\n":              {{Key: "vcs.revision", Value: "0123abc"}, {Key: "vcs.modified", Value: "false"}},
-		"simplecqrs v1.2.3 0123abc with changes go1.26.8\n": {{Key: "vcs.revision", Value: "0123abc"}, {Key: "vcs.modified", Value: "true"}},
-	} {
-		built.Settings = settings
-		if got := versionOf(&built); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
+func TestTheVersionIsTold(t *testing.T) {
 	code, answer, log := simplecqrs(t, "version")
-	if code != 0 || !strings.HasPrefix(answer, "simplecqrs ") || !strings.HasSuffix(answer, " "+runtime.Version()+"\n") || log != "" {
+	if words := strings.Fields(answer); code != 0 || len(words) != 3 || words[0] != "simplecqrs" || words[2] != runtime.Version() || log != "" {
 		t.Errorf("exit code %d, answer %q, log %s", code, answer, log)
 	}
 }

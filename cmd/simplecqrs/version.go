@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 )
 
-const versionSynopsis = `Tells the version of the program, as far as it was built from one, the commit that it
-was built from, and with which Go.`
+const versionSynopsis = `Tells the version of the program, which has the commit that it was built from, and with
+which Go. What is built without the repository at hand is (devel).`
 
 func version(_ context.Context, args []string, out output) error {
 	if err := parse(newFlags("version", versionSynopsis), args, out); err != nil {
@@ -18,18 +18,5 @@ func version(_ context.Context, args []string, out output) error {
 	if !ok {
 		return errors.New("the program was built without its modules, and does not know")
 	}
-	return out.print(versionOf(built))
-}
-
-func versionOf(built *debug.BuildInfo) string {
-	commit := ""
-	for _, s := range built.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			commit = " " + s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			commit += " with changes"
-		}
-	}
-	return fmt.Sprintf("simplecqrs %s%s %s\n", built.Main.Version, commit, built.GoVersion)
+	return out.print(fmt.Sprintf("simplecqrs %s %s\n", built.Main.Version, built.GoVersion))
 }
