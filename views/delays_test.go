@@ -1,7 +1,6 @@
 package views
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -32,7 +31,7 @@ func TestARowIsReadIfACommandMadeItAndThenMeasured(t *testing.T) {
 	} {
 		var got observed
 		d := &Delay{began: now.Add(-time.Minute), visible: &got}
-		d.got(context.Background(), c.row)()
+		d.got(t.Context(), c.row)()
 		if measured := d.measures(encoded(t, c.row)); got != c.want || measured != (c.want > 0) {
 			t.Errorf("%s: version %d is observed %d times, want %d; by its bytes: %v", name, c.row.Meta.Version, got, c.want, measured)
 		}
