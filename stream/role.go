@@ -40,6 +40,7 @@ type role struct {
 	mu      sync.Mutex
 	state   State
 	err     error
+	ended   bool          // for good: nobody waits for another generation
 	changed chan struct{} // closed at the next change, and another after each
 }
 
@@ -80,6 +81,13 @@ func (r *role) joined() {
 	r.set(Running, nil)
 }
 
+// end tells that there is no life after this.
+func (r *role) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+}
+
 // formTime is what a group may take to form its next generation before the role is
 // no longer called ready. An ordinary rebalance is over in a fraction of that.
 const formTime = 5 * time.Second
@@ -97,7 +105,7 @@ func (r *role) disturbed(err error) {
 	time.AfterFunc(formTime, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.state == Running && r.changed == since {
+		if !r.ended && r.state == Running && r.changed == since {
 			r.change(Disconnected, errNotFormed)
 		}
 	})

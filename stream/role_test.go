@@ -43,6 +43,13 @@ func TestARoleStaysReadyThroughARebalanceThatIsSoonOver(t *testing.T) {
 		if lost, back := strings.Index(said.String(), "level=WARN"), strings.Index(said.String(), "level=INFO"); lost < 0 || back < lost || strings.Count(said.String(), "\n") != 2 {
 			t.Errorf("it says %s", said.String())
 		}
+
+		r.disturbed(nil) // the last time, as it stops
+		r.end()
+		<-time.After(time.Minute)
+		if strings.Count(said.String(), "\n") != 2 {
+			t.Errorf("once it has ended it says %s", said.String())
+		}
 	})
 }
 

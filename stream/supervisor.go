@@ -12,6 +12,7 @@ import (
 // an error is followed by the next after a wait that grows with each failure in
 // a row.
 func (c *Client) supervise(ctx context.Context, r *role, life func(context.Context) error) {
+	defer r.end()
 	wait := c.backoff()
 	for {
 		began := time.Now()
