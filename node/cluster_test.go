@@ -72,7 +72,7 @@ func TestABrokerDies(t *testing.T) {
 		w.tell("kill", broker+1)
 		died := time.Now()
 		var first string
-		w.await("an order to be accepted", func() (ok bool) {
+		w.await("an order to be accepted", func() bool {
 			var err error
 			first, err = placeAt(n.url("/command"))
 			return err == nil

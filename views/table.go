@@ -62,8 +62,12 @@ func (t *Table) update(ctx goka.UpdateContext, s storage.Storage, key string, va
 		return err
 	}
 	t.changes.announce(key)
+	told := t.Delay.since(ctx.Timestamp())
+	if !told && t.ended == nil {
+		return nil
+	}
 	ended := codecs.StatusOf(value).Ended()
-	told := t.Delay.since(ctx.Timestamp()) && (ended || t.Delay.measures(value))
+	told = told && (ended || t.Delay.measures(value))
 	if !told && (!ended || t.ended == nil) {
 		return nil // reading the row is the larger part of storing it
 	}

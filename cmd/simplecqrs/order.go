@@ -75,11 +75,16 @@ func waitFlag(f *flag.FlagSet, what string) *time.Duration {
 
 func timeFlag(f *flag.FlagSet, name, usage string) *string {
 	return define(f, name, "", func(s string) (string, error) {
-		if _, err := time.Parse(time.RFC3339Nano, s); err != nil {
-			return "", errors.New("want a time such as 2026-01-02T15:04:05Z")
-		}
-		return s, nil
+		return timeIn(s, "want a time such as 2026-01-02T15:04:05Z")
 	}, usage)
+}
+
+// timeIn gives a time as it was given, or says what is wanted instead.
+func timeIn(s, want string) (string, error) {
+	if _, err := time.Parse(time.RFC3339Nano, s); err != nil {
+		return "", errors.New(want)
+	}
+	return s, nil
 }
 
 // pastFlag is a flag for a time, or for how long ago it was.
@@ -88,10 +93,7 @@ func pastFlag(f *flag.FlagSet, name, usage string) *string {
 		if ago, err := time.ParseDuration(s); err == nil && ago > 0 {
 			return time.Now().Add(-ago).UTC().Format(time.RFC3339Nano), nil
 		}
-		if _, err := time.Parse(time.RFC3339Nano, s); err != nil {
-			return "", errors.New("want a time such as 2026-01-02T15:04:05Z, or how long ago, such as 1h30m")
-		}
-		return s, nil
+		return timeIn(s, "want a time such as 2026-01-02T15:04:05Z, or how long ago, such as 1h30m")
 	}, usage)
 }
 

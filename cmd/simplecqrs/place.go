@@ -74,7 +74,7 @@ func definePlace(f *flag.FlagSet) doing {
 			err = c.out.print(plain(p.ID) + "\n")
 		}
 		if *wait > 0 && !p.ended() && p.unseen == nil {
-			p.stands = c.standing(ctx, p.ID)
+			p.stands = c.stands(ctx, p.ID)
 		}
 		return errors.Join(err, p.judge(*wait))
 	}
@@ -99,10 +99,8 @@ func (p placed) judge(wait time.Duration) error {
 		return nil
 	case p.unseen != nil:
 		return errorf(exitFailed, "%s was placed and has ended, and how could not be seen: %w", plain(p.ID), p.unseen)
-	case p.ended() && p.why != "":
-		return errorf(exitOtherEnd, "%s is %s: %s", plain(p.ID), p.status, plain(p.why))
 	case p.ended():
-		return errorf(exitOtherEnd, "%s is %s", plain(p.ID), p.status)
+		return errorf(exitOtherEnd, "%s is %s", plain(p.ID), plain(standing(p.status, p.why)))
 	}
 	return fmt.Errorf("%s has not ended within %v%s", plain(p.ID), wait, plain(p.stands))
 }
@@ -146,22 +144,20 @@ func (c edgeClient) look(ctx context.Context, p *placed) {
 	}
 }
 
-// standing tells where an order stands whose end was waited for in vain; empty if that is
+// stands tells where an order stands whose end was waited for in vain; empty if that is
 // not to be seen soon, which changes nothing about the order.
-func (c edgeClient) standing(ctx context.Context, id string) string {
+func (c edgeClient) stands(ctx context.Context, id string) string {
 	c.raw = false // it is not what was asked for
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	h, _, err := c.history(ctx, id)
-	switch why := cmp.Or(h.Parked, h.why()); {
+	switch {
 	case err != nil:
 		return ""
 	case h.Status.Ended():
 		return "; since then it is " + string(h.Status)
-	case why != "":
-		return "; it is " + string(h.Status) + ": " + why
 	}
-	return "; it is " + string(h.Status)
+	return "; it is " + standing(h.Status, cmp.Or(h.Parked, h.why()))
 }
 
 // placeMany places orders, several at once, and tells of each as it is placed or, if

@@ -94,10 +94,15 @@ func endOf(h history) error {
 	if h.Status == order.StatusCompleted {
 		return nil
 	}
-	if why := h.why(); why != "" {
-		return errorf(exitOtherEnd, "%s is %s: %s", h.ID, h.Status, plain(why))
+	return errorf(exitOtherEnd, "%s is %s", h.ID, plain(standing(h.Status, h.why())))
+}
+
+// standing is a status with why it is so, if that is known.
+func standing(s order.Status, why string) string {
+	if why == "" {
+		return string(s)
 	}
-	return errorf(exitOtherEnd, "%s is %s", h.ID, h.Status)
+	return string(s) + ": " + why
 }
 
 // why is the last reason that was told in an order's history, unless it says no more than
