@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,26 +217,33 @@ func TestALetterThatCouldNotBeDiscardedIsOpen(t *testing.T) {
 	}
 }
 
-// A flood of letters is the time at which the index is needed.
+// A flood of letters is the time at which the index is needed. What the tests before this
+// one leave to the collector may go at any moment: the median of three is told.
 func TestAnOpenLetterCostsFewBytes(t *testing.T) {
 	const n = 20_000
-	b := newBox()
-	measure := func() uint64 {
+	var b *box
+	measure := func() int64 {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return int64(m.HeapAlloc)
 	}
-	before := measure()
-	for i := range n {
-		l := inTurn(lost("saga", fmt.Sprintf("ORD-%026d", i), int64(i)))
-		l.Value, l.Reason = make([]byte, 300), strings.Repeat("long ", 40)
-		b.each(stream.Raw{Partition: 1, Offset: int64(i), Key: []byte(l.Key), Value: l.Value, Headers: codecs.HeadersOfLetter(l)})
+	var each []int64
+	for range 3 {
+		b = newBox()
+		before := measure()
+		for i := range n {
+			l := inTurn(lost("saga", fmt.Sprintf("ORD-%026d", i), int64(i)))
+			l.Value, l.Reason = make([]byte, 300), strings.Repeat("long ", 40)
+			b.each(stream.Raw{Partition: 1, Offset: int64(i), Key: []byte(l.Key), Value: l.Value, Headers: codecs.HeadersOfLetter(l)})
+		}
+		each = append(each, (measure()-before)/n)
+		runtime.KeepAlive(b)
 	}
-	each := (measure() - before) / n
 	t.Logf("%d bytes each", each)
-	if each > 400 {
-		t.Errorf("an open letter takes %d bytes", each)
+	slices.Sort(each)
+	if each[1] < 1 || each[1] > 400 {
+		t.Errorf("an open letter takes %d bytes", each[1])
 	}
 	for i := range n {
 		b.each(stream.Raw{Partition: 1, Headers: codecs.HeadersOfLetter(resolved(lost("saga", "", int64(i))))})
