@@ -59,11 +59,6 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// The race detector, under which they are short, has a process do a multiple of its work,
-	// and a member of a group that is late is put out: there they have a quarter of the load.
-	if flag.Parse(); testing.Short() {
-		*orders, *rate = *orders/4, *rate/4
-	}
 	os.Exit(m.Run())
 }
 

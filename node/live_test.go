@@ -279,7 +279,7 @@ func TestAClientThatIsCutHasEveryEventOnceAllTheSame(t *testing.T) {
 	}
 	var placed atomic.Int64
 	half := make(chan struct{})
-	for range 100 { // at once, as the race detector makes each batch of records cost
+	for range 100 {
 		all.Go(func() {
 			for range orders / 100 {
 				if _, err := placeAt(works.url("/command")); err != nil {

@@ -39,16 +39,17 @@ const (
 )
 
 // newProducerClient opens a producing client: idempotent, acks of all in-sync
-// replicas, no linger. It keeps what it cannot send until the brokers are back. When
-// it gives a record up it gives up all that wait for the same partition, which is
-// why none is shared between those that give up by themselves.
+// replicas, no linger. Batches are compressed by its default, snappy: lz4 would have
+// writers and readers take blocks of 4 MiB for batches of some KB. It keeps what it
+// cannot send until the brokers are back. When it gives a record up it gives up all
+// that wait for the same partition, which is why none is shared between those that
+// give up by themselves.
 func newProducerClient(c Config) (*kgo.Client, error) {
 	client, err := kgo.NewClient(append(c.Security.kgo(),
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(0),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(c.maxRecord),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // Java's: murmur2
 		kgo.MetadataMinAge(250*time.Millisecond),
