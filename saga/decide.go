@@ -217,12 +217,17 @@ func (s State) undo(h Heard, outcome order.Status, reason string) State {
 	s.Undoing = Undoing{Outcome: outcome, Reason: reason}
 	s.Status = order.StatusCompensating
 	s.Deadline, s.Rest = time.Time{}, 0
+	return s.passedOver().undoNext(h)
+}
+
+// passedOver leaves out the number of the attempt at undoing that is waited for, if one is: a
+// timer may have asked for it. One by the same id would not be seen to tell where the order
+// stands now, and its answer would pass for that of a later piece of work.
+func (s State) passedOver() State {
 	if o := s.Open; o.Waiting && o.Undo {
-		// A timer may have asked for the next attempt. One by the same id would not be seen
-		// to tell where the order stands now.
 		s.Work[s.Definition.index(o.Step)].Undos++
 	}
-	return s.undoNext(h)
+	return s
 }
 
 // undoNext undoes the newest of what is left; when nothing is, the order has ended.
@@ -381,8 +386,10 @@ func (s State) begin(h Heard, i int, undo bool, wait time.Duration) State {
 	return s.wait(h, wait)
 }
 
-// newRound begins the step as a new piece of work, of which no earlier one can come to be.
+// newRound begins the step, undone or stuck, as a new piece of work, of which no earlier one
+// can come to be.
 func (s State) newRound(h Heard, i int) State {
+	s = s.passedOver()
 	w := &s.Work[i]
 	w.Effect, w.Round, w.Before, w.UndosBefore = NoEffect, w.Round+1, w.Attempts, w.Undos
 	w.Contested = false

@@ -985,6 +985,27 @@ func TestStuckOrders(t *testing.T) {
 			then: "running undo PAYMENT/2", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/2 round 2 running"},
 		},
 		{
+			name: "its undoing is asked for by a number that no timer has used for the old piece of work",
+			when: then(payStuck, trace{ordered(order.Retry), undoFailed(order.Payment, 1), undone(order.Payment, 1), ordered(order.Cancel)}),
+			then: "compensating undo PAYMENT/3", owed: owed{"PAYMENT_COMPENSATION_REQUESTED/3 round 2 compensating: cancelled: changed my mind"},
+		},
+		{
+			name: "and what comes of the number that one has used says nothing of the new",
+			when: then(payStuck, trace{
+				ordered(order.Retry), undoFailed(order.Payment, 1), undone(order.Payment, 1), ordered(order.Cancel),
+				askedToUndo(order.Payment, 2), undone(order.Payment, 2),
+			}),
+			then: "compensating undo PAYMENT/3",
+		},
+		{
+			name: "nor if it was asked for before the cancel was heard",
+			when: then(payStuck, trace{
+				ordered(order.Retry), undoFailed(order.Payment, 1), undone(order.Payment, 1), askedToUndo(order.Payment, 2),
+				ordered(order.Cancel), undone(order.Payment, 2),
+			}),
+			then: "compensating undo PAYMENT/3",
+		},
+		{
 			name: "that the old piece of work is undone says nothing of the new",
 			when: then(payStuck, again2, trace{failed(order.Payment, 4), ordered(order.Cancel), undone(order.Payment, 1)}),
 			then: "compensating undo PAYMENT/2",
