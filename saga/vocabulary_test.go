@@ -35,6 +35,15 @@ var (
 	shipping  = saga.Definition{Version: 3, Steps: []saga.Step{detail, {Name: "SHIPPING", Timeout: time.Minute, Retry: retry}}}
 	// sticky has steps for which an operator is called, of which the last cannot be undone.
 	sticky = saga.Definition{Version: 4, Deadline: time.Hour, Steps: []saga.Step{detail, sticks(payment), sticks(mail)}}
+	// impatient calls an operator at once, and gives undoing so little time that what comes
+	// of it is late.
+	impatient = saga.Definition{Version: 6, Steps: []saga.Step{detail, sticks(saga.Step{
+		Name: order.Payment, Timeout: 20 * time.Second, Retry: saga.Retry{Attempts: 1},
+		Compensation: saga.Compensation{
+			Possible: true, Timeout: 2 * time.Second,
+			Retry: saga.Retry{Attempts: 9, First: 100 * time.Millisecond, Factor: 2, Cap: time.Second},
+		},
+	})}}
 	// long has a step in its middle that cannot be undone.
 	long = saga.Definition{Version: 5, Steps: []saga.Step{detail, payment, {Name: "PACKING", Timeout: time.Minute, Retry: retry}, {Name: "SHIPPING", Timeout: time.Minute, Retry: retry, Compensation: undo}, mail}}
 )

@@ -296,7 +296,8 @@ func (a *audit) causes() {
 			continue
 		}
 		cause, ok := a.first[f.Causation]
-		if !(ok && cause < i) && !f.Timed() {
+		timed := slices.ContainsFunc(a.w.timers, func(t timerRecord) bool { return saga.TimerID(t.orderID, t.arming) == f.Causation })
+		if !(ok && cause < i) && !timed {
 			a.complain("%s is said because of %q, which is not in its past", f.ID, f.Causation)
 		}
 	}
@@ -373,43 +374,62 @@ func (a *audit) early(f fact, due time.Time) bool {
 	return !a.w.saga.forgot && f.Time.Add(a.w.jumped+50*time.Millisecond).Before(due)
 }
 
-// patience: no order's time is up before its plan says so, and no further attempt is made before
-// the least wait after the failure of the one before, as far as the clocks were not set. An
-// operator's command goes on at once.
+// patience: no order's time is up before its plan says so, and no further attempt at a step, or
+// at undoing it, is made before the least wait after the failure of the one before, as far as
+// the clocks were not set. An operator's command goes on at once.
 func (a *audit) patience() {
 	d := a.state.Definition
-	asked, failed := map[order.Type]time.Time{}, map[order.Type]map[int]time.Time{}
-	hurried := slices.ContainsFunc(a.facts, func(f fact) bool { c, ok := f.Type.Command(); return ok && c != order.Pause })
-	for _, f := range a.facts {
-		step, phase, ok := f.Type.Split()
-		switch {
-		case f.Type == order.OrderExpired:
-			if first := asked[order.TypeOf(order.Detail, order.Requested)]; a.early(f, first.Add(d.Deadline)) {
-				a.complain("%s is said at %v, %v before its time", f.ID, a.w.since(f.Time), first.Add(d.Deadline).Sub(f.Time))
-			}
-		case ok && phase == order.Requested:
-			if asked[f.Type].IsZero() {
-				asked[f.Type] = f.Time
-			}
-			i := slices.Index(d.Names(), step)
-			before, known := failed[f.Type][f.Attempt-1]
-			if i < 0 || !known || hurried || f.source != "saga" {
-				continue
-			}
-			r := d.Steps[i].Retry
-			least := min(r.Cap, time.Duration(float64(r.First)*math.Pow(r.Factor, float64(f.Attempt-2)))) / 2
-			if a.early(f, before.Add(least)) {
-				a.complain("%s is said at %v, within %v of what failed at %v", f.ID, a.w.since(f.Time), least, a.w.since(before))
-			}
-		case ok && (phase == order.Failed || phase == order.TimedOut):
-			t := order.TypeOf(step, order.Requested)
-			if failed[t] == nil {
-				failed[t] = map[int]time.Time{}
-			}
-			if _, known := failed[t][f.Attempt]; !known {
-				failed[t][f.Attempt] = f.Time
-			}
+	var began time.Time
+	failed := map[order.Type]map[int]time.Time{} // by what was asked for, and attempt
+	fails := func(asked order.Type, f fact) {
+		if failed[asked] == nil {
+			failed[asked] = map[int]time.Time{}
 		}
+		if _, known := failed[asked][f.Attempt]; !known {
+			failed[asked][f.Attempt] = f.Time
+		}
+	}
+	hurried := slices.ContainsFunc(a.facts, func(f fact) bool {
+		c, ok := f.Type.Command()
+		return ok && c != order.Pause
+	})
+	for _, f := range a.facts {
+		step, phase, _ := f.Type.Split()
+		i := slices.Index(d.Names(), step)
+		switch phase {
+		case order.Requested:
+			if step == order.Detail && began.IsZero() {
+				began = f.Time
+			}
+			if i >= 0 && !hurried {
+				a.waited(f, failed[f.Type], d.Steps[i].Retry)
+			}
+		case order.CompensationRequested:
+			if i >= 0 && !hurried {
+				a.waited(f, failed[f.Type], d.Steps[i].Compensation.Retry)
+			}
+		case order.Failed, order.TimedOut:
+			fails(order.TypeOf(step, order.Requested), f)
+		case order.CompensationFailed, order.CompensationTimedOut:
+			fails(order.TypeOf(step, order.CompensationRequested), f)
+		default: // the others are no attempts
+		}
+		if f.Type == order.OrderExpired && a.early(f, began.Add(d.Deadline)) {
+			a.complain("%s is said at %v, %v before its time", f.ID, a.w.since(f.Time), began.Add(d.Deadline).Sub(f.Time))
+		}
+	}
+}
+
+// waited: an attempt of the saga's comes no sooner after the failure of the one before than
+// its policy has it.
+func (a *audit) waited(f fact, failed map[int]time.Time, r saga.Retry) {
+	before, known := failed[f.Attempt-1]
+	if !known || f.source != "saga" {
+		return
+	}
+	least := min(r.Cap, time.Duration(float64(r.First)*math.Pow(r.Factor, float64(f.Attempt-2)))) / 2
+	if a.early(f, before.Add(least)) {
+		a.complain("%s is said at %v, within %v of what failed at %v", f.ID, a.w.since(f.Time), least, a.w.since(before))
 	}
 }
 

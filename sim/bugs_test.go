@@ -186,21 +186,8 @@ var bugs = []bug{
 			return next, owed
 		}
 	}},
-	{"the next attempt is made at once", func(c *Code) {
-		decide := c.Decide
-		c.Decide = func(s saga.State, in saga.Input) (saga.State, []saga.Effect) {
-			plan := s.Definition
-			s.Definition.Steps = slices.Clone(plan.Steps)
-			for i := range s.Definition.Steps {
-				s.Definition.Steps[i].Retry.First = 1
-			}
-			next, owed := decide(s, in)
-			if s.OrderID != "" && s.Definition.Version != 0 {
-				next.Definition = plan
-			}
-			return next, owed
-		}
-	}},
+	{"the next attempt is made at once", hasty(func(s *saga.Step) *saga.Retry { return &s.Retry })},
+	{"undoing is tried again at once", hasty(func(s *saga.Step) *saga.Retry { return &s.Compensation.Retry })},
 	{"a step is tried for ever", before(
 		func(s saga.State, in saga.Input) (saga.State, saga.Input) {
 			s.Open.First = max(s.Open.First, s.Open.Attempt)
@@ -262,6 +249,25 @@ var bugs = []bug{
 			return r
 		}
 	}},
+}
+
+// hasty has no time pass between attempts of a kind.
+func hasty(retry func(*saga.Step) *saga.Retry) func(*Code) {
+	return func(c *Code) {
+		decide := c.Decide
+		c.Decide = func(s saga.State, in saga.Input) (saga.State, []saga.Effect) {
+			plan := s.Definition
+			s.Definition.Steps = slices.Clone(plan.Steps)
+			for i := range s.Definition.Steps {
+				retry(&s.Definition.Steps[i]).First = 1
+			}
+			next, owed := decide(s, in)
+			if s.OrderID != "" && s.Definition.Version != 0 {
+				next.Definition = plan
+			}
+			return next, owed
+		}
+	}
 }
 
 // oldestFirst has the first step that may have taken effect be undone, in place of the last.

@@ -95,7 +95,9 @@ func (w *world) send(id string, command order.Command) {
 	}
 	switch command {
 	case order.Skip:
-		e.Output = order.JSON(`"by hand"`)
+		if w.r.IntN(2) == 0 {
+			e.Output = order.JSON(`"by hand"`)
+		}
 	case order.Schedule:
 		e.StartAt = now.Add(time.Duration(w.r.IntN(20_000)) * time.Millisecond)
 	default: // the others carry nothing more

@@ -268,6 +268,7 @@ func (w *world) heal() {
 		w.skews[i] = slices.Max(w.skews)
 	}
 	w.trouble = 0
+	clear(w.helped)
 	if w.trace != nil {
 		w.tell("-- from here on nothing goes wrong any more")
 	}
@@ -327,6 +328,7 @@ func (w *world) faultOptions(ordinary bool) {
 	w.option(w.may(Ticks) && len(w.timers) > 0, 3, (*world).tickAgain, 0)
 	w.option(len(w.newer.Steps) > 0 && w.settled(), 4, (*world).deploy, 0)
 	w.option(w.commands > 0 && w.may(Commands), 12, (*world).command, 0)
+	w.option(w.may(Commands), 3, func(w *world, _ int) { w.help() }, 0)
 	w.option(w.may(Replays) && len(w.sent) > 0, 4, (*world).replay, 0)
 }
 
