@@ -56,15 +56,14 @@ func TestAConditionThatIsNoneIsRefused(t *testing.T) {
 		`the header If-Match is "2x": want "*", or versions, such as "3"`)
 }
 
-func TestAConditionStandsBeforeWhatTheOrderWouldSay(t *testing.T) {
-	w := newWorld(t)
-	w.get = has(complete(seedID))
-	if got := w.command(seedID+"/pause", "", headerMatch, `"1"`); got.StatusCode != http.StatusPreconditionFailed {
-		t.Errorf("answered %d, %s", got.StatusCode, got.body)
-	}
-	w.get = nil
-	if got := w.command(seedID+"/pause", "", headerMatch, "*"); got.StatusCode != http.StatusNotFound {
-		t.Errorf("without an order: answered %d, %s", got.StatusCode, got.body)
+func TestAConditionCountsOnlyForWhatTheOrderWouldTake(t *testing.T) {
+	for _, version := range []string{`"1"`, "*"} {
+		w := newWorld(t)
+		w.get = has(complete(seedID))
+		w.command(seedID+"/pause", "", headerMatch, version).wantProblem(t, http.StatusConflict, "the order is completed")
+		w.get = nil
+		w.command(seedID+"/pause", "", headerMatch, version).wantProblem(t, http.StatusNotFound, "no order found for ORD-B384F")
+		w.wantNothingEmitted()
 	}
 }
 

@@ -162,14 +162,15 @@ func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, e
 	if row.Holds(id) { // with a key: it was given before, and acts once
 		return id, verdict(row, id)
 	}
-	if err := atVersion(row, c.versions); err != nil {
-		return "", err
-	}
 	switch refused := saga.Refuses(row.Meta.Status, row.Meta.Paused, c.verb); {
 	case row.Meta.Status == "" || row.Meta.Status == order.StatusUnknown:
 		return "", order.NoSuchOrder(row.ID)
 	case refused != "":
 		return "", &order.Error{Kind: order.Conflict, Detail: refused}
+	}
+	// RFC 9110, 13.2.1: a condition counts only for what would have gone well without it.
+	if err := atVersion(row, c.versions); err != nil {
+		return "", err
 	}
 	if err := e.Emit(ctx, c.event(id, row.ID)); err != nil {
 		e.Health.Logger.ErrorContext(ctx, "the log has not acknowledged a command",
