@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,8 @@ const (
 	maxBulk = 1000
 	// bulkWidth is how many of them are dealt with at once.
 	bulkWidth = 50
+	// lastLookTime bounds the last look at what was waited for in vain; see awaitRowOf.
+	lastLookTime = 2 * time.Second
 )
 
 // result is what came of a command to one of several orders, as if it had been given alone.
@@ -29,6 +32,8 @@ type result struct {
 	Resolved codecs.Resolution `json:"resolved,omitempty"`
 	// Type is the order's last event, if the command was waited for and carried out.
 	Type order.Type `json:"type,omitempty"`
+	// Compared says that the row has told already that the command was the first of its key.
+	Compared bool `json:"-"`
 }
 
 // bulk gives a command to several orders: POST /command/{verb}.
@@ -146,30 +151,38 @@ func (e *edge) giveAll(r *http.Request, c command, ids []string, rows []order.Ro
 	ctx, cancel := acting(r)
 	defer cancel()
 	results := make([]result, len(ids))
-	one := func(i int) (id string, err error) {
+	one := func(i int) (row order.Row, id string, err error) {
 		if ctx.Err() != nil {
-			return "", &order.Error{Kind: order.Unavailable, Detail: "the time was over before the order's turn came"}
+			return row, "", &order.Error{Kind: order.Unavailable, Detail: "the time was over before the order's turn came"}
 		}
-		var row order.Row
 		if rows != nil {
 			row = rows[i]
 		} else if row, err = e.find(ctx, ids[i]); err != nil {
-			return "", err
+			return row, "", err
 		}
-		return e.give(ctx, row, c)
+		id, err = e.give(ctx, row, c)
+		return row, id, err
 	}
+	each(len(ids), func(i int) {
+		row, id, err := one(i)
+		results[i] = e.resultOf(r, ids[i], id, http.StatusAccepted, err)
+		results[i].Compared = firstUnderKey(row, id) != ""
+	})
+	return results
+}
+
+// each does something for each of n, bulkWidth of them at once.
+func each(n int, do func(i int)) {
 	var turn atomic.Int64
 	var all sync.WaitGroup
-	for range min(len(ids), bulkWidth) {
+	for range min(n, bulkWidth) {
 		all.Go(func() {
-			for i := int(turn.Add(1)) - 1; i < len(ids); i = int(turn.Add(1)) - 1 {
-				id, err := one(i)
-				results[i] = e.resultOf(r, ids[i], id, http.StatusAccepted, err)
+			for i := int(turn.Add(1)) - 1; i < n; i = int(turn.Add(1)) - 1 {
+				do(i)
 			}
 		})
 	}
 	all.Wait()
-	return results
 }
 
 // compareAll sees, for all commands of a key that were accepted, that each was the first of
@@ -177,11 +190,30 @@ func (e *edge) giveAll(r *http.Request, c command, ids []string, rows []order.Ro
 func (e *edge) compareAll(r *http.Request, results []result) {
 	ctx, cancel := waiting(r, queryTime)
 	defer cancel()
-	for i, one := range results {
-		if one.Status == http.StatusAccepted {
+	each(len(results), func(i int) {
+		if one := results[i]; one.Status == http.StatusAccepted && !one.Compared {
 			results[i] = e.resultOf(r, one.ID, one.Command, http.StatusAccepted, e.compared(ctx, one.ID, one.Command))
 		}
+	})
+}
+
+// awaitRowOf gives the first row of an order for which until holds. Several may share the
+// time that ctx gives, and those that are silent may use it up before the turn of the
+// others comes: once it is over, each is looked at all the same.
+func (e *edge) awaitRowOf(ctx context.Context, id string, until func(order.Row) bool) (row order.Row, err error) {
+	if err = ctx.Err(); err == nil {
+		row, err = e.Rows.Await(ctx, id, until)
 	}
+	if err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return row, err
+	}
+	over, _ := ctx.Deadline()
+	looking, cancel := context.WithDeadline(context.WithoutCancel(ctx), over.Add(lastLookTime))
+	defer cancel()
+	if now, gone := e.find(looking, id); gone == nil && until(now) {
+		return now, nil
+	}
+	return row, err
 }
 
 // resultOf is what a client that had asked for one order would have been told.
@@ -197,18 +229,19 @@ func (e *edge) resultOf(r *http.Request, id, command string, status int, err err
 func (e *edge) awaitAll(w http.ResponseWriter, r *http.Request, wait time.Duration, results []result) {
 	ctx, cancel := waiting(r, wait)
 	defer cancel()
-	for i, one := range results {
+	each(len(results), func(i int) {
+		one := results[i]
 		if one.Status != http.StatusAccepted {
-			continue
+			return
 		}
-		row, err := e.Rows.Await(ctx, one.ID, answers(one.Command))
+		row, err := e.awaitRowOf(ctx, one.ID, answers(one.Command))
 		if err != nil {
-			break // the time is over, or the read side away; what is left stays accepted
+			return // the time is over, or the read side away; it stays accepted
 		}
 		results[i] = e.resultOf(r, one.ID, one.Command, http.StatusOK, verdict(row, one.Command))
 		if results[i].Error == "" {
 			results[i].Type = row.Type
 		}
-	}
+	})
 	w.Header().Set("Preference-Applied", applied(wait))
 }

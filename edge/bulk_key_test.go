@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,4 +223,56 @@ func TestACommandWithAKeyThatCannotBeComparedIsNotAnswered(t *testing.T) {
 		t.Errorf("answered %s", got.Status)
 	}
 	w.wantLogged("a fault")
+}
+
+func TestAnOrderThatCannotBeComparedKeepsNothingFromThoseBehindIt(t *testing.T) {
+	for _, n := range []int{1, 2 * bulkWidth} {
+		synctest.Test(t, func(t *testing.T) {
+			const seen = "ORD-0000A"
+			w := newWorld(t)
+			w.keeping(0)
+			keep, get, await := w.emit, w.get, w.await
+			check(t, keep(t.Context(), order.Event{OrderID: seen, Type: "ORDER_REQUESTED", ID: seen, Time: began, Status: order.StatusRunning}))
+			w.emit = func(ctx context.Context, e order.Event) error {
+				if unheard(e.OrderID) {
+					return nil
+				}
+				return keep(ctx, e)
+			}
+			w.get = func(ctx context.Context, id string) (order.Row, error) {
+				if unheard(id) {
+					return standing(id, order.StatusRunning), nil
+				}
+				return get(ctx, id)
+			}
+			var awaited atomic.Bool
+			w.await = func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
+				if id == seen {
+					awaited.Store(true)
+				}
+				return await(ctx, id, until)
+			}
+			<-time.After(time.Millisecond) // by the clock of synctest
+			for _, again := range []bool{false, true} {
+				start := time.Now()
+				awaited.Store(false)
+				results := resultsOf(t, w.command("pause", `{"ids":[`+many(n)+`,"`+seen+`"]}`, headerKey, "k"))
+				for i, r := range results {
+					want := http.StatusServiceUnavailable
+					if i == n {
+						want = http.StatusAccepted
+					}
+					if r.Status != want {
+						t.Errorf("behind %d, again %v: %+v", n, again, r)
+					}
+				}
+				if waited := time.Since(start); waited != queryTime {
+					t.Errorf("answered after %v", waited)
+				}
+				if again && awaited.Load() {
+					t.Error("the one is waited for of which the row tells")
+				}
+			}
+		})
+	}
 }

@@ -217,7 +217,7 @@ func notAnother(row order.Row, id string) error {
 // compared waits for the row that has a command which was written with a key, to see that
 // no other under that key was before it in the log.
 func (e *edge) compared(ctx context.Context, orderID, id string) error {
-	row, err := e.Rows.Await(ctx, orderID, func(row order.Row) bool { return firstUnderKey(row, id) != "" })
+	row, err := e.awaitRowOf(ctx, orderID, func(row order.Row) bool { return firstUnderKey(row, id) != "" })
 	if err == nil {
 		return notAnother(row, id)
 	}

@@ -428,13 +428,6 @@ func TestACommandByAFilterGoesToThoseThatItMatchesAndTellsOfTheRest(t *testing.T
 }
 
 func TestWhichOrdersAreMeantIsSaidOnceAndWithinABound(t *testing.T) {
-	many := func(n int) string {
-		ids := make([]string, n)
-		for i := range ids {
-			ids[i] = fmt.Sprintf(`"ORD-%05X"`, i)
-		}
-		return `{"ids":[` + strings.Join(ids, ",") + `]}`
-	}
 	for body, detail := range map[string]string{
 		`{}`: `the body has to have one of the members "ids" and "filter"`,
 		``:   `the body has to have one of the members "ids" and "filter"`,
@@ -443,7 +436,7 @@ func TestWhichOrdersAreMeantIsSaidOnceAndWithinABound(t *testing.T) {
 		`{"ids":null}`:                        `the body's member "ids" is not a list of 1 to 1000 ids`,
 		`{"ids":"ORD-00001"}`:                 `the body's member "ids" is not a list of 1 to 1000 ids`,
 		`{"ids":[1]}`:                         `the body's member "ids" is not a list of 1 to 1000 ids`,
-		many(1001):                            `the body's member "ids" is not a list of 1 to 1000 ids`,
+		`{"ids":[` + many(1001) + `]}`:        `the body's member "ids" is not a list of 1 to 1000 ids`,
 		`{"ids":["ORD-00001","ORD"]}`:         `"ORD" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`,
 		`{"ids":["ORD-00001","ORD-00001"]}`:   `the order ORD-00001 stands twice`,
 		`{"filter":{}}`:                       `the body's member "filter" is no JSON object that has members`,
@@ -465,10 +458,10 @@ func TestWhichOrdersAreMeantIsSaidOnceAndWithinABound(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.get = func(_ context.Context, id string) (order.Row, error) { return standing(id, order.StatusRunning), nil }
-	got := w.command("pause", many(1000)).bulk(t)
+	got := w.command("pause", `{"ids":[`+many(1000)+`]}`).bulk(t)
 	ids := map[string]bool{}
 	for i, r := range got.Results {
-		if r.ID != fmt.Sprintf("ORD-%05X", i) || r.Status != http.StatusAccepted {
+		if r.ID != fmt.Sprintf("ORD-1%04X", i) || r.Status != http.StatusAccepted {
 			t.Errorf("result %d: %+v", i, r)
 		}
 		ids[r.Command] = true
@@ -483,12 +476,8 @@ func TestACommandToSeveralOrdersIsBoundedInTime(t *testing.T) {
 		w := newWorld(t)
 		w.get = func(_ context.Context, id string) (order.Row, error) { return standing(id, order.StatusRunning), nil }
 		w.emit = func(ctx context.Context, _ order.Event) error { <-ctx.Done(); return ctx.Err() }
-		ids := make([]string, bulkWidth+1)
-		for i := range ids {
-			ids[i] = fmt.Sprintf(`"ORD-%05X"`, i)
-		}
 		start := time.Now()
-		got := w.command("pause", `{"ids":[`+strings.Join(ids, ",")+`]}`).bulk(t)
+		got := w.command("pause", `{"ids":[`+many(bulkWidth+1)+`]}`).bulk(t)
 		if took := time.Since(start); took != emitTime {
 			t.Errorf("answered after %v", took)
 		}
@@ -507,44 +496,87 @@ func TestACommandToSeveralOrdersIsBoundedInTime(t *testing.T) {
 	})
 }
 
+// many are the ids of so many orders, as a body has them, of which nothing is heard.
+func many(n int) string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf(`"ORD-1%04X"`, i)
+	}
+	return strings.Join(ids, ",")
+}
+
+func unheard(id string) bool { return strings.HasPrefix(id, "ORD-1") }
+
 func TestAClientThatWaitsIsToldOfAllThatTheSagaHasSaidByThen(t *testing.T) {
+	for _, n := range []int{1, bulkWidth, 2 * bulkWidth} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.get = func(_ context.Context, id string) (order.Row, error) {
+				if id == missing {
+					return order.Row{}, order.NoSuchOrder(id)
+				}
+				row := standing(id, order.StatusRunning)
+				for _, e := range w.events() {
+					if e.OrderID != id || unheard(id) {
+						continue
+					}
+					said := order.OrderPaused
+					if id == "ORD-0000E" {
+						said = order.OrderCommandRejected
+					}
+					row = given(row, e.ID, order.Pause, said, "it ended meanwhile")
+				}
+				return row, nil
+			}
+			w.await = func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
+				row, err := w.get(ctx, id)
+				if !until(row) {
+					<-ctx.Done()
+					err = ctx.Err()
+				}
+				return row, err
+			}
+			start := time.Now()
+			got := w.command("pause", `{"ids":[`+many(n)+`,"`+missing+`","ORD-0000D","ORD-0000E"]}`, "Prefer", "wait=3")
+			got.wantHeaders(t, "Preference-Applied", "wait=3")
+			var status []string
+			for _, r := range got.bulk(t).Results {
+				status = append(status, fmt.Sprint(r.ID, " ", r.Status, " ", r.Error, r.Command != "", r.Type))
+			}
+			want := []string{missing + " 404 no order found for ORD-00003false", "ORD-0000D 200 trueORDER_PAUSED", "ORD-0000E 409 it ended meanwhiletrue"}
+			if diff := cmp.Diff(want, status[n:]); diff != "" {
+				t.Errorf("behind %d that are silent: results (-want +got):\n%s", n, diff)
+			}
+			for _, one := range status[:n] {
+				if !strings.HasSuffix(one, " 202 true") {
+					t.Errorf("of %d that are silent: %s", n, one)
+				}
+			}
+			if waited := time.Since(start); waited != 3*time.Second {
+				t.Errorf("answered after %v", waited)
+			}
+		})
+	}
+}
+
+// What is looked at when the wait is over is not waited for again.
+func TestTheLastLookAtOrdersThatWereWaitedForIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.get = func(_ context.Context, id string) (order.Row, error) {
-			if id == missing {
-				return order.Row{}, order.NoSuchOrder(id)
+		w.get = func(ctx context.Context, id string) (order.Row, error) {
+			if len(w.events()) > bulkWidth { // all are given
+				<-ctx.Done()
+				return order.Row{}, ctx.Err()
 			}
 			return standing(id, order.StatusRunning), nil
 		}
-		w.await = func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
-			row := standing(id, order.StatusRunning)
-			for _, e := range w.events() {
-				if e.OrderID != id || id == "ORD-0000F" {
-					continue
-				}
-				said := order.OrderPaused
-				if id == "ORD-0000E" {
-					said = order.OrderCommandRejected
-				}
-				if row = given(row, e.ID, order.Pause, said, "it ended meanwhile"); until(row) {
-					return row, nil
-				}
-			}
-			<-ctx.Done()
-			return row, ctx.Err()
-		}
 		start := time.Now()
-		got := w.command("pause", `{"ids":["`+missing+`","ORD-0000D","ORD-0000E","ORD-0000F"]}`, "Prefer", "wait=3")
-		got.wantHeaders(t, "Preference-Applied", "wait=3")
-		var status []string
-		for _, r := range got.bulk(t).Results {
-			status = append(status, fmt.Sprint(r.ID, " ", r.Status, " ", r.Error, r.Command != "", r.Type))
+		for _, r := range w.command("pause", `{"ids":[`+many(bulkWidth+1)+`]}`, "Prefer", "wait=3").bulk(t).Results {
+			if r.Status != http.StatusAccepted {
+				t.Errorf("result: %+v", r)
+			}
 		}
-		want := []string{missing + " 404 no order found for ORD-00003false", "ORD-0000D 200 trueORDER_PAUSED", "ORD-0000E 409 it ended meanwhiletrue", "ORD-0000F 202 true"}
-		if diff := cmp.Diff(want, status); diff != "" {
-			t.Errorf("results (-want +got):\n%s", diff)
-		}
-		if waited := time.Since(start); waited != 3*time.Second {
+		if waited := time.Since(start); waited != 3*time.Second+lastLookTime {
 			t.Errorf("answered after %v", waited)
 		}
 	})

@@ -32,7 +32,8 @@ type Letters interface {
 	// Turns gives the ids of the letters of a role for which an order waits, in their turn.
 	Turns(orderID, role string) ([]string, error)
 	// Watch gives what next becomes of a letter after the call: it is resolved, or its role
-	// could not handle it once more. The caller calls leave when done.
+	// could not handle it once more. What has come is given even if the context has ended.
+	// The caller calls leave when done.
 	Watch(id string) (next func(context.Context) (codecs.Letter, error), leave func())
 }
 
@@ -496,7 +497,7 @@ func (e *edge) awaitLetters(wait context.Context, r *http.Request, results []res
 		}
 		l, err := watches[i](wait)
 		if err != nil {
-			break // the time is over; what is left stays accepted
+			continue // the time is over, and it stays accepted; of the others more may be known
 		}
 		failed := failedAgain(l)
 		results[i] = e.resultOf(r, one.ID, "", http.StatusOK, failed)

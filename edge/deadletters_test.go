@@ -354,6 +354,22 @@ func TestWhoeverWaitsForAllOfAnOrderIsAnsweredForWhatComesBehind(t *testing.T) {
 	}
 }
 
+func TestALetterOfWhichNothingIsHeardKeepsNothingFromThoseBehindIt(t *testing.T) {
+	b := newBox(t, aLetter(7), aLetter(9))
+	b.becomes = func(r codecs.Redrive) *codecs.Letter {
+		if r.Offset == 7 {
+			return nil
+		}
+		return redriven(r)
+	}
+	var got struct{ Results []result }
+	b.send("redrive", `{"ids":["`+first+`","`+second+`"]}`, "Prefer", "wait=5").decode(t, &got)
+	want := []result{{ID: first, Status: 202}, {ID: second, Status: 200, Resolved: codecs.Redriven}}
+	if diff := cmp.Diff(want, got.Results); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
+
 func TestAParameterThatSaysNothingIsRefused(t *testing.T) {
 	b := newBox(t, aLetter(7))
 	for _, name := range []string{"order", "role", "after"} {

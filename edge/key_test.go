@@ -60,24 +60,28 @@ func (w *world) keeping(after time.Duration) {
 		}
 		return order.Row{}, order.NoSuchOrder(id)
 	}
-	changed := make(chan struct{}, 1000)
+	changed := make(chan struct{}) // closed at the next event
 	w.emit = func(_ context.Context, e order.Event) error {
 		time.AfterFunc(after, func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			rows[e.OrderID] = order.Fold(rows[e.OrderID], e)
-			changed <- struct{}{}
+			close(changed)
+			changed = make(chan struct{})
 		})
 		return nil
 	}
 	w.get = func(_ context.Context, id string) (order.Row, error) { return row(id) }
 	w.await = func(ctx context.Context, id string, until func(order.Row) bool) (order.Row, error) {
 		for {
+			w.mu.Lock()
+			news := changed
+			w.mu.Unlock()
 			if r, err := row(id); err == nil && until(r) {
 				return r, nil
 			}
 			select {
-			case <-changed:
+			case <-news:
 			case <-ctx.Done():
 				r, _ := row(id)
 				return r, ctx.Err()

@@ -16,7 +16,7 @@ const (
 	headerTime     = 5 * time.Second  // to send the headers
 	readTime       = 15 * time.Second // to send all of a request
 	idleTime       = 2 * time.Minute  // between two requests of a connection
-	writeTime      = MaxWait + emitTime + 2*queryTime + 10*time.Second
+	writeTime      = MaxWait + emitTime + 2*queryTime + 2*lastLookTime + 10*time.Second
 	// shutdownTime bounds the wait for requests that were begun.
 	shutdownTime = 15 * time.Second
 )

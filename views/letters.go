@@ -309,8 +309,9 @@ func (x *Letters) Read(ctx context.Context, ids ...string) (map[string]codecs.Le
 }
 
 // Watch gives what next becomes of a letter after this call, without its bytes: that it is
-// resolved, or stays, or is written anew because it could not be handled. The caller calls leave
-// when done.
+// resolved, or stays, or is written anew because it could not be handled. What has come is given
+// even if the context has ended: of several that are waited for together, one may have used
+// up the time. The caller calls leave when done.
 func (x *Letters) Watch(id string) (next func(context.Context) (codecs.Letter, error), leave func()) {
 	ch := make(chan codecs.Letter, 1)
 	x.mu.Lock()
@@ -324,6 +325,11 @@ func (x *Letters) Watch(id string) (next func(context.Context) (codecs.Letter, e
 		case l := <-ch:
 			return l, nil
 		case <-ctx.Done():
+		}
+		select {
+		case l := <-ch:
+			return l, nil
+		default:
 			return codecs.Letter{}, ctx.Err()
 		}
 	}

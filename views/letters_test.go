@@ -198,6 +198,24 @@ func TestWhoeverWatchesALetterIsToldWhatBecomesOfIt(t *testing.T) {
 	}
 }
 
+func TestWhatHasBecomeOfALetterIsToldEvenWhenTheTimeIsOver(t *testing.T) {
+	b := newBox()
+	l := lost("saga", "A", 2)
+	b.post(l)
+	b.caughtUp()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 { // of two things that are ready select takes any
+		next, leave := b.Watch(l.ID())
+		b.post(l)
+		b.post(resolved(l))
+		if got, err := next(ended); err != nil {
+			t.Errorf("it says %+v, %v", got, err)
+		}
+		leave()
+	}
+}
+
 func TestALetterThatCouldNotBeDiscardedIsOpen(t *testing.T) {
 	b := newBox()
 	l := lost("saga", "A", 2)
