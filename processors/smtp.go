@@ -2,6 +2,8 @@ package processors
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +25,7 @@ type SMTPConfig struct {
 	From       string        // address of the sender, which gives the Message-ID its domain
 	To         string        // where an order's input names nobody; empty: that is declined
 	Subject    string        // empty: "Order" and its id
-	Timeout    time.Duration // of the conversation; 0: 10 s
+	Timeout    time.Duration // from dialling to the answer; 0: 10 s
 	User       string        // for AUTH PLAIN, over TLS alone; empty: none
 	Password   string
 	RequireTLS bool // else STARTTLS is used where the server offers it
@@ -33,14 +35,16 @@ type SMTPConfig struct {
 //
 // The step's input may be {"to", "subject", "text"}. The Message-ID is derived from
 // order, step and round, so that of a mail which had to be sent again, since the answer
-// to the first was lost, a mail system can tell the copy. What the server refuses for
-// good (5xx) is declined; for now (4xx), or without an answer, it is tried again. A mail
-// cannot be unsent, so it is never undone.
+// to the first was lost, a mail system can tell the copy. A mail that the server refuses
+// for good (5xx) is declined; for now (4xx), or without an answer, it is tried again. So it
+// is if the server refuses us, also for good: in its greeting, or at EHLO, STARTTLS or
+// AUTH. That is no fault of the order's, and the settings can be mended. A mail cannot be
+// unsent, so it is never undone.
 type SMTP struct {
 	config SMTPConfig
 	host   string
-	port   int
 	domain string
+	roots  *x509.CertPool // nil: the system's; a test has its own
 }
 
 // NewSMTP checks the settings.
@@ -68,8 +72,8 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	if c.Timeout < 0 {
 		return nil, fmt.Errorf("timeout %v: want more than nothing", c.Timeout)
 	}
-	_, domain, _ := strings.Cut(from.Address, "@")
-	return &SMTP{config: c, host: host, port: int(port), domain: domain}, nil
+	domain := from.Address[strings.LastIndexByte(from.Address, '@')+1:] // a quoted local part may have its own @
+	return &SMTP{config: c, host: host, domain: domain}, nil
 }
 
 // letterInput is what an order may say of its mail.
@@ -87,15 +91,36 @@ func (s *SMTP) Do(ctx context.Context, r Request) (order.JSON, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	client, err := s.client()
-	if err != nil {
-		return nil, err
-	}
-	// That the server does not answer our goodbye is no matter once it has the mail.
-	if err := client.DialAndSendWithContext(ctx, message); err != nil && !message.IsDelivered() {
-		return nil, sendFailure(err)
+	if err := s.send(ctx, message); err != nil {
+		return nil, sendFailure(ctx, err)
 	}
 	return json.Marshal(map[string]string{"messageId": s.messageID(r), "to": to})
+}
+
+// send has the conversation, and the connection is closed when it is over. go-mail heeds
+// the context while it dials alone, gives the conversation its timeout anew as it goes on,
+// and leaves the connection open where the server refuses us.
+func (s *SMTP) send(ctx context.Context, message *mail.Msg) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.config.Address)
+	if err != nil {
+		return err
+	}
+	hangUp := func() { _ = conn.Close() } // what that breaks off has its own error
+	defer hangUp()
+	defer context.AfterFunc(ctx, hangUp)()
+	client, err := s.client(conn)
+	if err != nil {
+		return err
+	}
+	conversation, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	err = client.SendWithSMTPClient(conversation, message)
+	// That the server does not answer our goodbye is no matter.
+	_ = conn.SetDeadline(time.Now().Add(restTime))
+	_ = conversation.Quit()
+	return err
 }
 
 // Undo implements Participant.
@@ -142,12 +167,19 @@ func (s *SMTP) message(r Request) (m *mail.Msg, to string, err error) {
 	return m, recipient.Address, nil
 }
 
-func (s *SMTP) client() (*mail.Client, error) {
+// client gives one that talks over the connection.
+func (s *SMTP) client(conn net.Conn) (*mail.Client, error) {
 	policy := mail.TLSOpportunistic
 	if s.config.RequireTLS || s.config.User != "" {
 		policy = mail.TLSMandatory
 	}
-	options := []mail.Option{mail.WithPort(s.port), mail.WithTimeout(s.config.Timeout), mail.WithTLSPolicy(policy)}
+	options := []mail.Option{
+		mail.WithDialContextFunc(func(context.Context, string, string) (net.Conn, error) { return conn, nil }),
+		mail.WithTimeout(2 * s.config.Timeout), // so that the context's end comes first
+		mail.WithTLSPolicy(policy),
+		mail.WithTLSConfig(&tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots}),
+		mail.WithoutNoop(), mail.WithoutRset(), // the mail would be delivered, and the answer wait for theirs
+	}
 	if s.config.User != "" {
 		options = append(options,
 			mail.WithSMTPAuth(mail.SMTPAuthPlain), mail.WithUsername(s.config.User), mail.WithPassword(s.config.Password))
@@ -157,10 +189,13 @@ func (s *SMTP) client() (*mail.Client, error) {
 
 // sendFailure says how sending went wrong: only the server's word makes it certain that
 // the mail is not sent.
-func sendFailure(err error) error {
+func sendFailure(ctx context.Context, err error) error {
 	var sent *mail.SendError
 	if errors.As(err, &sent) && sent.ErrorCode() >= 500 {
 		return &Declined{Reason: err.Error()}
+	}
+	if ctx.Err() != nil { // all that err knows is that the connection is closed
+		return &Failed{Reason: transportReason(ctx.Err())}
 	}
 	return &Failed{Reason: err.Error()}
 }

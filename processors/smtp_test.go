@@ -1,10 +1,16 @@
 package processors
 
 import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net"
+	"net/http/httptest"
 	"net/mail"
 	"strings"
 	"sync"
@@ -161,6 +167,177 @@ func TestAMailServerThatIsAwayIsTriedAgain(t *testing.T) {
 	var failed *Failed
 	if !errors.As(err, &failed) {
 		t.Errorf("it is %T: %v", err, err)
+	}
+}
+
+// clerk is an SMTP server by what it answers, by command; "" is its greeting, and "." the
+// end of a mail. To what has no answer it is silent.
+type clerk map[string]string
+
+// with is a clerk who takes a mail, but for what is changed. An empty answer is silence.
+func with(changed clerk) clerk {
+	c := clerk{
+		"": "220 post.example", "EHLO": "250-post.example\r\n250-STARTTLS\r\n250 AUTH PLAIN", "STARTTLS": "220 go on",
+		"AUTH": "235 welcome", "*": "501 as you like", "NOOP": "250 still here", "MAIL": "250 fine", "RCPT": "250 fine",
+		"DATA": "354 go on", ".": "250 taken", "RSET": "250 fine", "QUIT": "221 goodbye",
+	}
+	maps.Copy(c, changed)
+	return c
+}
+
+// counter is where one conversation with a clerk takes place.
+type counter struct {
+	*SMTP
+	silent chan struct{} // closed at the first thing that the clerk does not answer
+	left   chan struct{} // closed when the client has hung up
+}
+
+func (c clerk) open(t *testing.T, config SMTPConfig) counter {
+	t.Helper()
+	secure := httptest.NewTLSServer(nil) // for its certificate alone
+	secure.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	config.Address, config.From = l.Addr().String(), "shop@shop.example"
+	s, err := NewSMTP(config)
+	check(t, err)
+	s.roots = x509.NewCertPool()
+	s.roots.AddCert(secure.Certificate())
+	at := counter{s, make(chan struct{}), make(chan struct{})}
+	var served sync.WaitGroup
+	served.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer context.AfterFunc(t.Context(), func() { _ = conn.Close() })()
+		defer close(at.left)
+		c.serve(conn, secure.TLS, sync.OnceFunc(func() { close(at.silent) }))
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		served.Wait()
+	})
+	return at
+}
+
+// serve answers until the client hangs up.
+func (c clerk) serve(conn net.Conn, secure *tls.Config, silent func()) {
+	lines := bufio.NewScanner(conn)
+	command, mail := "", false
+	for {
+		answer := c[command]
+		switch {
+		case mail && command != ".":
+		case answer == "":
+			silent()
+		default:
+			_, _ = io.WriteString(conn, answer+"\r\n") // a client may have left
+			mail = command == "DATA"
+			if command == "STARTTLS" && strings.HasPrefix(answer, "220") {
+				conn = tls.Server(conn, secure)
+				lines = bufio.NewScanner(conn)
+			}
+		}
+		if !lines.Scan() {
+			return
+		}
+		command, _, _ = strings.Cut(lines.Text(), " ")
+	}
+}
+
+// hungUp holds a client to having closed its connection.
+func (c counter) hungUp(t *testing.T) {
+	t.Helper()
+	select {
+	case <-c.left:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection is still open")
+	}
+}
+
+// It is delivered. If the answer waited, the saga would have another sent.
+func TestAMailThatIsTakenIsSentWhateverTheServerSaysNext(t *testing.T) {
+	const long = 20 * time.Second
+	c := with(clerk{"RSET": "", "QUIT": ""}).open(t, SMTPConfig{Timeout: long})
+	began := time.Now()
+	_, err := c.Do(t.Context(), letterAsked)
+	check(t, err)
+	if took := time.Since(began); took > long/2 {
+		t.Errorf("it took %v", took)
+	}
+	c.hungUp(t)
+}
+
+// A server that hangs holds up a lane, the order, and the end of the process.
+func TestASlowMailServerIsGivenUp(t *testing.T) {
+	const short = 100 * time.Millisecond
+	for _, command := range []string{"", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "."} {
+		for name, one := range map[string]struct {
+			timeout, ends time.Duration // of the conversation, and the request
+			cancelled     bool
+			reason        string
+		}{
+			"by the timeout":            {short, time.Hour, false, "no answer in time"},
+			"by the request's deadline": {time.Minute, short, false, "no answer in time"},
+			"by the end of the process": {time.Minute, time.Hour, true, "no answer: context canceled"},
+		} {
+			t.Run(strings.TrimSpace(command+" "+name), func(t *testing.T) {
+				t.Parallel()
+				c := with(clerk{command: ""}).open(t, SMTPConfig{Timeout: one.timeout, User: "shop", Password: "secret"})
+				ctx, cancel := context.WithTimeout(t.Context(), one.ends)
+				defer cancel()
+				if one.cancelled {
+					go func() { <-c.silent; cancel() }()
+				}
+				began := time.Now()
+				_, err := c.Do(ctx, letterAsked)
+				failed(t, err, one.reason)
+				if took := time.Since(began); took > 20*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				c.hungUp(t)
+			})
+		}
+	}
+}
+
+// It is our settings that it does not like, or the server's, and not the mail.
+func TestAServerThatRefusesUsIsTriedAgain(t *testing.T) {
+	for name, one := range map[string]struct {
+		refuses clerk
+		reason  string
+	}{
+		"in its greeting": {clerk{"": "554 no service here"}, `554 "no service`},
+		"at EHLO":         {clerk{"EHLO": "550 not you", "HELO": "550 not you"}, "smtp: EHLO/HELO exchange failed. EHLO response: 550"},
+		"at STARTTLS":     {clerk{"STARTTLS": "554 no TLS today"}, `554 "no TLS`},
+		"at AUTH":         {clerk{"AUTH": "535 wrong password", "QUIT": "421 too busy"}, `SMTP AUTH failed: 535 "wrong`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := with(one.refuses).open(t, SMTPConfig{User: "shop", Password: "secret"})
+			_, err := c.Do(t.Context(), letterAsked)
+			failed(t, err, one.reason)
+			c.hungUp(t)
+		})
+	}
+}
+
+func TestAMailIsSentOverTLSByWhomTheServerKnows(t *testing.T) {
+	c := with(nil).open(t, SMTPConfig{User: "shop", Password: "secret"})
+	_, err := c.Do(t.Context(), letterAsked)
+	check(t, err)
+	c.hungUp(t)
+}
+
+func TestTheDomainOfAMailsIDIsTheSenders(t *testing.T) {
+	for from, want := range map[string]string{
+		"Shop <shop@shop.example>":    "shop.example",
+		`"the@shop"@shop.example`:     "shop.example",
+		`Shop <"a@b@c"@shop.example>`: "shop.example",
+	} {
+		s, err := NewSMTP(SMTPConfig{Address: "localhost:25", From: from})
+		check(t, err)
+		differ(t, from, "ORD-B384F.mail.1@"+want, s.messageID(letterAsked))
 	}
 }
 
