@@ -42,6 +42,9 @@ type HTTPConfig struct {
 //     the reason.
 //   - 3xx are not followed, and count as failures.
 //
+// Only a 2xx is understood by its body; of any other it counts for the reason alone, and
+// is not waited for.
+//
 // To undo, {"id", "step", "round", "undoes"} is sent to the other URL, where undoes is the
 // key of the work, under that key and "/undo". The service must undo what it did under the
 // key, or remember that it is to do nothing: work that comes after its undo must be
@@ -150,15 +153,17 @@ func (h *HTTP) post(ctx context.Context, to, key string, c call) (order.JSON, er
 		return nil, &Failed{Reason: transportReason(err)}
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read only
-	if c.Undoes != "" && isDone(answer.StatusCode) {
-		// What it says is nobody's, but with its end the connection can be used again.
+	done, undo := isDone(answer.StatusCode), c.Undoes != ""
+	if !done || undo {
+		// It is understood without its end, with which the connection can be used again.
 		enough := time.AfterFunc(restTime, cancel)
 		defer enough.Stop()
-		_, _ = io.CopyN(io.Discard, answer.Body, maxOutput+1)
-		return nil, nil
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxOutput+1))
-	if err != nil {
+	switch {
+	case done && undo:
+		return nil, nil
+	case done && err != nil:
 		return nil, &Failed{Reason: transportReason(err)}
 	}
 	return answerOf(answer, text)

@@ -338,10 +338,8 @@ func TestASlowServiceIsGivenUp(t *testing.T) {
 	}{
 		"by the timeout":                 {short, time.Hour, hang, []asking{do, undo}},
 		"by the timeout, half way":       {short, time.Hour, drip(200), []asking{do}},
-		"by the timeout, of a failure":   {short, time.Hour, drip(503), []asking{do, undo}},
 		"by the request's deadline":      {time.Hour, short, hang, []asking{do, undo}},
 		"by it, half way":                {time.Hour, short, drip(200), []asking{do}},
-		"by it, of a failure":            {time.Hour, short, drip(503), []asking{do, undo}},
 		"by it, which has passed before": {time.Hour, -1, hang, []asking{do, undo}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -355,12 +353,26 @@ func TestASlowServiceIsGivenUp(t *testing.T) {
 	}
 }
 
-// It is undone, as the status says.
-func TestAnUndoDoesNotWaitForTheEndOfItsAnswer(t *testing.T) {
-	s := serveSlowly(t, time.Hour, drip(200))
+// What became of it is said by the status: with it, it is undone.
+func TestOnlyAnOutputIsWaitedForToItsEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	check(t, s.Undo(ctx, payment))
+	check(t, serveSlowly(t, time.Hour, drip(200)).Undo(ctx, payment))
+	for status, want := range map[int]func(error){
+		302: func(err error) { failed(t, err, "302 Found") },
+		404: func(err error) { declined(t, err, "404 Not Found") },
+		429: func(err error) { differ(t, "after", time.Minute, failed(t, err, "429 Too Many Requests").RetryAfter) },
+		503: func(err error) { differ(t, "after", time.Minute, failed(t, err, "503 Service Unavailable").RetryAfter) },
+	} {
+		s := serveSlowly(t, time.Hour, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "60")
+			w.Header().Set("Content-Type", "application/problem+json")
+			drip(status)(w, r)
+		})
+		_, err := s.Do(ctx, payment)
+		want(err)
+		want(s.Undo(ctx, payment))
+	}
 	check(t, ctx.Err())
 }
 
@@ -400,6 +412,35 @@ func TestAHugeAnswerIsRefused(t *testing.T) {
 	failed(t, err, large)
 }
 
+// answersBytes has a service send these and close the connection.
+func answersBytes(t *testing.T, text string) *service {
+	t.Helper()
+	return serve(t, HTTPConfig{}, func(w http.ResponseWriter, _ *http.Request) {
+		conn, buffer, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := errors.Join(writeAll(buffer.Writer, text), conn.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestARefusalThatIsCutSaysWhatItsStatusSays(t *testing.T) {
+	const half = "Content-Type: application/problem+json\r\nContent-Length: 90\r\nRetry-After: 60\r\n\r\n{\"detail\":"
+	s := answersBytes(t, "HTTP/1.1 404 Not Found\r\n"+half)
+	_, err := s.Do(t.Context(), payment)
+	declined(t, err, "404 Not Found")
+	declined(t, s.Undo(t.Context(), payment), "404 Not Found")
+	for _, status := range []string{"429 Too Many Requests", "503 Service Unavailable"} {
+		s := answersBytes(t, "HTTP/1.1 "+status+"\r\n"+half)
+		_, err := s.Do(t.Context(), payment)
+		differ(t, status, time.Minute, failed(t, err, status).RetryAfter)
+		differ(t, status, time.Minute, failed(t, s.Undo(t.Context(), payment), status).RetryAfter)
+	}
+}
+
 // The work may be done: nobody knows. What is undone was said by the status.
 func TestAnAnswerThatIsCutIsAFailure(t *testing.T) {
 	for name, one := range map[string]struct {
@@ -411,20 +452,10 @@ func TestAnAnswerThatIsCutIsAFailure(t *testing.T) {
 		"in the body":      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1234", true},
 		"in the chunks":    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n", true},
 		"and no HTTP":      {"SSH-2.0-OpenSSH_9.6\r\n", false},
-		"in a 4xx's body":  {"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n1234", false},
 		"in a zipped body": {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n1234", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, HTTPConfig{}, func(w http.ResponseWriter, _ *http.Request) {
-				conn, buffer, err := http.NewResponseController(w).Hijack()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if err := errors.Join(writeAll(buffer.Writer, one.text), conn.Close()); err != nil {
-					t.Error(err)
-				}
-			})
+			s := answersBytes(t, one.text)
 			_, err := s.Do(t.Context(), payment)
 			unknown := []error{err}
 			if undone := s.Undo(t.Context(), payment); !one.undone {
