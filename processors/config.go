@@ -14,14 +14,10 @@ type Config struct {
 	Partitions int32            // of each of our topics
 	Now        func() time.Time // nil: time.Now
 	Figures    *Figures         // nil: figures that nobody sees
-	Lanes      int              // requests that a worker has in hand at once; 0: 32
 	Logger     *slog.Logger     // nil: silent
 }
 
 func (c Config) withDefaults() Config {
-	if c.Lanes == 0 {
-		c.Lanes = defaultLanes
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -37,9 +33,9 @@ func (c Config) withDefaults() Config {
 // now is without the monotonic reading, which no table keeps.
 func (c Config) now() time.Time { return c.Now().UTC().Round(0) }
 
-func (c Config) intake(role string, judge bool) intake {
+func (c Config) intake(role string, answersForAll bool) intake {
 	return intake{
-		role: role, partitions: int(c.Partitions), judge: judge,
+		role: role, partitions: int(c.Partitions), answersForAll: answersForAll,
 		letters: c.Figures.letters.WithLabelValues(role), log: c.Logger,
 	}
 }

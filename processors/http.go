@@ -82,7 +82,7 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 		return nil, fmt.Errorf("timeout %v: want more than nothing", c.Timeout)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = defaultLanes
+	transport.MaxIdleConnsPerHost = workLanes
 	return &HTTP{config: c, client: &http.Client{
 		Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {

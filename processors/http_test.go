@@ -509,31 +509,31 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 
 // The lanes of a worker ask at once, and then again.
 func TestThereIsAConnectionForEachLane(t *testing.T) {
-	arrived := make(chan struct{}, defaultLanes)
+	arrived := make(chan struct{}, workLanes)
 	release := make(chan struct{})
 	s := serve(t, HTTPConfig{}, func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
 		<-release
 	})
 	for range 2 {
-		results := make(chan error, defaultLanes)
-		for range defaultLanes {
+		results := make(chan error, workLanes)
+		for range workLanes {
 			go func() {
 				_, err := s.Do(t.Context(), payment)
 				results <- err
 			}()
 		}
-		for range defaultLanes {
+		for range workLanes {
 			<-arrived // all are under way
 		}
-		for range defaultLanes {
+		for range workLanes {
 			release <- struct{}{}
 		}
-		for range defaultLanes {
+		for range workLanes {
 			check(t, <-results)
 		}
 	}
-	if n := s.opened.Load(); n > defaultLanes {
+	if n := s.opened.Load(); n > workLanes {
 		t.Errorf("%d connections were opened", n)
 	}
 }

@@ -18,13 +18,13 @@ type intake struct {
 	role string
 	// partitions is the number of partitions of each of our topics.
 	partitions int
-	// judge is set for the one role that answers for records which are nobody's:
+	// answersForAll is set for the one role that answers for records which are nobody's:
 	// it writes the letter for those that are no event, and sends on those that
 	// lie in a partition that their key does not belong to. The others pass over
 	// both. It must be a role that hears every record.
-	judge   bool
-	letters prometheus.Counter
-	log     *slog.Logger
+	answersForAll bool
+	letters       prometheus.Counter
+	log           *slog.Logger
 }
 
 // filter has a role pass over records by the type in their headers, before any is
@@ -45,7 +45,7 @@ func (in intake) event(ctx goka.Context, msg any) (order.Event, bool) {
 	if err == nil && stream.Partition(ctx.Key(), in.partitions) == ctx.Partition() {
 		return e, true
 	}
-	if in.judge {
+	if in.answersForAll {
 		in.misfit(ctx, value, err)
 	}
 	return order.Event{}, false

@@ -26,7 +26,7 @@ func (in intake) redrives(ctx goka.Context, msg any, handle func(goka.Context, c
 		err = errors.New("it lies in the wrong partition")
 	}
 	switch {
-	case err != nil && in.judge:
+	case err != nil && in.answersForAll:
 		in.letter(ctx, value, fmt.Errorf("no letter can be redriven by this: %w", err))
 	case err == nil && to == in.role:
 		handle(ctx, r)

@@ -61,8 +61,8 @@ func (f *Failed) Error() string { return f.Reason }
 // RoleOf names the worker's role of a step.
 func RoleOf(s order.Step) string { return strings.ToLower(string(s)) }
 
-// defaultLanes is how many requests a worker has in hand at once.
-const defaultLanes = 32
+// workLanes is how many requests a worker has in hand at once.
+const workLanes = 32
 
 // Worker is the processor that answers the requests of a step. It has no table. Requests
 // of different orders are worked on beside each other.
@@ -73,7 +73,7 @@ func Worker(c Config, s saga.Step, p Participant) stream.Processor {
 		request: order.TypeOf(s.Name, order.Requested), undo: order.TypeOf(s.Name, order.CompensationRequested),
 		waits: true,
 	}
-	lanes := c.Lanes
+	lanes := workLanes
 	if _, ok := p.(Echo); ok {
 		lanes, w.waits = 0, false
 	}

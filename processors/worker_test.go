@@ -358,20 +358,9 @@ func TestTheKeyIsThatOfTheRoundWhateverTheAttempt(t *testing.T) {
 
 // Echo waits for nobody, and lanes would only cost it.
 func TestRequestsAreWorkedOnInLanesExceptByEcho(t *testing.T) {
-	two := config()
-	two.Lanes = 2
-	slow := gives("1", nil)
-	for name, one := range map[string]struct {
-		worker stream.Processor
-		want   int
-	}{
-		"by default": {Worker(config(), plan(order.Payment), slow), 32},
-		"as told":    {Worker(two, plan(order.Payment), slow), 2},
-		"Echo":       {Worker(two, plan(order.Payment), Echo{}), 0},
-	} {
-		differ(t, name, one.want, one.worker.Lanes)
-	}
-	for _, p := range []stream.Processor{Aggregate(two, order.Fold), Saga(two, saga.Default(), saga.Decide)} {
+	differ(t, "a worker", 32, Worker(config(), plan(order.Payment), gives("1", nil)).Lanes)
+	differ(t, "Echo", 0, Worker(config(), plan(order.Payment), Echo{}).Lanes)
+	for _, p := range []stream.Processor{Aggregate(config(), order.Fold), Saga(config(), saga.Default(), saga.Decide)} {
 		differ(t, p.Role+", which has a table", 0, p.Lanes)
 	}
 }
