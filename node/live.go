@@ -24,7 +24,7 @@ func (e events) Follow(place string) (edge.Following, error) {
 }
 
 // message makes of a record what those who follow all orders are told; nil of what is
-// no event, or is one that the saga has yet to send on to where it belongs.
+// no event, or is one that the aggregate has yet to send on to where it belongs.
 func (n *Node) message(partitions int32) func(stream.Raw) []byte {
 	return func(r stream.Raw) []byte {
 		if stream.Partition(string(r.Key), int(partitions)) != r.Partition {
