@@ -148,11 +148,15 @@ func (t *taken) run(before <-chan struct{}) {
 		select {
 		case <-before:
 		case <-t.generation.Done():
-			t.abandon()
-			t.part.end(errAbandoned)
-			<-before // what comes after us is not to overtake it
-			return
 		}
+	}
+	if t.generation.Err() != nil { // also where a lane was free, or before is done, just then
+		t.abandon()
+		t.part.end(errAbandoned)
+		if before != nil {
+			<-before // what comes after us is not to overtake it
+		}
+		return
 	}
 	stop := context.AfterFunc(t.generation, t.abandon)
 	t.lanes.busy.Inc()

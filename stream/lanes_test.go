@@ -9,6 +9,7 @@ import (
 
 	"github.com/lovoo/goka"
 	"github.com/lovoo/goka/codec"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // slow is a processor whose works wait to be let go, each by its record's value.
@@ -154,6 +155,41 @@ func rebalanceAtWork(t *testing.T) (join, leave time.Duration) {
 		t.Error("the first began what it had only queued, after it had lost the partition")
 	}
 	return join, leave
+}
+
+// queued is the context of a record that is worked on in lanes.
+type queued struct {
+	handled
+	generation context.Context
+	offset     int64
+	released   chan error
+}
+
+func (q queued) Context() context.Context { return q.generation }
+func (q queued) Offset() int64            { return q.offset }
+func (q queued) DeferCommit() func(error) { return func(err error) { q.released <- err } }
+
+// The one who has the partition next begins it. That a lane is free is no reason to.
+func TestNothingIsBegunOnceTheGenerationIsOver(t *testing.T) {
+	l := &lanes{
+		free: make(chan struct{}, 2), life: t.Context(), busy: prometheus.NewGauge(prometheus.GaugeOpts{}),
+		last: map[string]chan struct{}{}, abandoned: map[offset]bool{},
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	var begun atomic.Int32
+	for i := range int64(100) { // as among several things that can be done it is chance which is
+		q := queued{generation: over, offset: i, released: make(chan error, 1)}
+		Later(failing{gokaContext: q, lanes: l}, func(context.Context) []Emission { begun.Add(1); return nil })
+		check(t, <-q.released)
+		if !l.letGo(offset{place{string(q.Topic()), q.Partition()}, i}) {
+			t.Errorf("record %d counts as finished", i)
+		}
+	}
+	l.running.Wait()
+	if n := begun.Load(); n > 0 {
+		t.Errorf("%d of 100 were begun", n)
+	}
 }
 
 func TestAPanicInTheWorkHasTheRecordComeAgain(t *testing.T) {
