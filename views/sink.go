@@ -23,8 +23,10 @@ const (
 	// maxBatch bounds the rows of a write. FerretDB 1.24 keeps a connection for
 	// each update of an existing document in one command, and has a hundred.
 	maxBatch = 50
-	// maxPending bounds the orders that wait to be written; Put blocks beyond it.
-	maxPending = 10_000
+	// maxPending bounds the orders that wait to be written, and maxPendingBytes what their
+	// rows take; Put blocks beyond either.
+	maxPending      = 10_000
+	maxPendingBytes = 64 << 20
 	// maxTraces bounds the traces that a write of a row is told in, those of the latest
 	// of the records that it stands for.
 	maxTraces = 8
@@ -47,6 +49,7 @@ type Sink struct {
 
 	mu      sync.Mutex
 	pending map[string]*waiting
+	bytes   int           // of the rows in pending
 	queue   []string      // ids of pending, the oldest first
 	filled  chan struct{} // holds a signal while rows are pending
 	room    chan struct{} // closed when rows leave; nil while nobody waits
@@ -56,7 +59,8 @@ type Sink struct {
 // waiting is the newest row of an order, and who wants to know that it, or an
 // older one that it stands for, is stored.
 type waiting struct {
-	row order.Row
+	row   order.Row
+	bytes int
 	// done has one for each record, as each holds up its partition's offset until it is
 	// finished: while the store is away it grows by what a closure takes, and not by rows.
 	done   []func()
@@ -70,7 +74,7 @@ func NewSink(w Writer, log *slog.Logger) *Sink {
 
 // Put hands a row over. done is called once the store has this row or a newer one
 // of the same order, and never if the sink ends before that. Put waits while too
-// many orders are pending, until ctx ends. What is written is a part of its trace.
+// much is pending, until ctx ends. What is written is a part of its trace.
 func (s *Sink) Put(ctx context.Context, row order.Row, done func()) error {
 	for {
 		room := s.put(ctx, row, done)
@@ -90,20 +94,33 @@ func (s *Sink) put(ctx context.Context, row order.Row, done func()) <-chan struc
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w, found := s.pending[row.ID]
-	if !found {
-		if len(s.pending) >= maxPending {
-			if s.room == nil {
-				s.room = make(chan struct{})
-			}
-			return s.room
+	others := len(s.pending)
+	if found {
+		others--
+	} else {
+		w = &waiting{}
+	}
+	bytes := w.bytes
+	newest := !found || row.Meta.Version > w.row.Meta.Version
+	if newest {
+		bytes = sizeOf(row)
+	}
+	// A row that is too large by itself is taken alone.
+	tooLarge := bytes > w.bytes && s.bytes+bytes-w.bytes > maxPendingBytes && others > 0
+	if !found && others >= maxPending || tooLarge {
+		if s.room == nil {
+			s.room = make(chan struct{})
 		}
-		w = &waiting{row: row}
+		return s.room
+	}
+	if newest {
+		s.bytes += bytes - w.bytes
+		w.row, w.bytes = row, bytes
+	}
+	if !found {
 		s.pending[row.ID] = w
 		s.queue = append(s.queue, row.ID)
 		s.signal()
-	}
-	if row.Meta.Version > w.row.Meta.Version {
-		w.row = row
 	}
 	w.done = append(w.done, done)
 	if trace.SpanContextFromContext(ctx).IsValid() {
@@ -139,6 +156,7 @@ func (s *Sink) take() []*waiting {
 	batch := make([]*waiting, n)
 	for i, id := range s.queue[:n] {
 		batch[i] = s.pending[id]
+		s.bytes -= batch[i].bytes
 		delete(s.pending, id)
 	}
 	s.queue = s.queue[n:]

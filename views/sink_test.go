@@ -365,6 +365,51 @@ func TestPutWaitsWhileTooManyOrdersArePending(t *testing.T) {
 	})
 }
 
+func TestPutWaitsWhileTheRowsThatArePendingAreTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		p := newPutting(t, d)
+		sized := func(id string, version, bytes int) order.Row {
+			r := shortRow(id, version)
+			r.Outputs = map[order.Step]order.JSON{order.Payment: make(order.JSON, bytes)}
+			return r
+		}
+		var waiting sync.WaitGroup
+		in := notes{}
+		put := func(row order.Row) {
+			waiting.Go(func() {
+				check(t, p.Put(t.Context(), row, func() {}))
+				in.add(labels(row)[0])
+			})
+			synctest.Wait()
+		}
+		put(sized("A", 1, 2*maxPendingBytes)) // or it would wait for ever
+		put(sized("B", 1, 1))
+		put(sized("A", 2, maxPendingBytes-1))
+		p.want("got in beside a row that is too large", &in, "A1", "A2")
+
+		end := p.run()
+		wantWrite(t, d, "A2")
+		waiting.Wait()
+		put(sized("C", 1, maxPendingBytes-2))
+		put(sized("B", 2, 2))
+		put(sized("D", 1, 1)) // for which there is no room
+		put(sized("C", 3, maxPendingBytes-3))
+		put(sized("C", 2, maxPendingBytes)) // an older row is not kept
+		p.want("got in", &in, "A1", "A2", "B1", "C1", "B2", "C3", "C2")
+		d.answers <- nil
+		wantWrite(t, d, "B2", "C3")
+		waiting.Wait()
+		d.answers <- nil
+		wantWrite(t, d, "D1")
+		d.answers <- nil
+		end()
+		if p.bytes != 0 {
+			t.Errorf("%d bytes are pending, of no row", p.bytes)
+		}
+	})
+}
+
 func TestAtTheEndWhatIsPendingIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPutting(t, writerFunc(func([]order.Row) error {
