@@ -131,18 +131,26 @@ func whoami() string {
 	return u.Username
 }
 
-// undone waits until a cancelled order has ended, or stands until an operator acts.
-func (c edgeClient) undone(ctx context.Context, id string) (order.Status, error) {
-	h, err := c.follow(ctx, id, func(h history) error {
-		if h.Status == order.StatusStuck || h.Parked != "" {
+// undone waits until a cancelled order has ended, or stands until an operator acts. Of many
+// the turn of one may come only when the time is over: it may have ended all the same.
+func (c edgeClient) undone(ctx context.Context, id string, ends time.Time) (order.Status, error) {
+	stands := func(h history) bool {
+		return h.Status.Ended() || h.Status == order.StatusStuck || h.Parked != ""
+	}
+	waiting, cancel := context.WithDeadline(ctx, ends)
+	defer cancel()
+	h, err := c.follow(waiting, id, func(h history) error {
+		if stands(h) {
 			return errEnough
 		}
 		return nil
 	})
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return "", fmt.Errorf("%s is being undone still", id)
-	case err == nil && h.Status != order.StatusCancelled:
+	if errors.Is(err, context.DeadlineExceeded) {
+		if h, err = c.lastLook(ctx, id); err != nil || !stands(h) {
+			return "", fmt.Errorf("%s is being undone still", id)
+		}
+	}
+	if err == nil && h.Status != order.StatusCancelled {
 		err = endOf(h)
 	}
 	return h.Status, err
@@ -153,7 +161,7 @@ type bulk struct {
 	path, verb string
 	wait       time.Duration
 	// then, if set, is waited for after the answer: it gives how the thing has ended.
-	then func(ctx context.Context, id string) (order.Status, error)
+	then func(ctx context.Context, id string, ends time.Time) (order.Status, error)
 
 	all, wrong int
 	first      error // of those that went wrong
@@ -199,11 +207,11 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 	if err != nil {
 		return err
 	}
-	var said struct{ Command, Resolved, Type string }
+	var said struct{ Command, Resolved string }
 	if err := json.Unmarshal(a.body, &said); err != nil {
 		return err
 	}
-	r := outcome{ID: id, Status: a.status, Command: said.Command, Resolved: said.Resolved, Type: said.Type}
+	r := outcome{ID: id, Status: a.status, Command: said.Command, Resolved: said.Resolved}
 	c.await(ctx, b, &r, ends)
 	if c.raw {
 		err = c.out.print(string(a.body))
@@ -217,22 +225,21 @@ func (c edgeClient) giveOne(ctx context.Context, b bulk, body map[string]json.Ra
 type outcome struct {
 	ID, Command, Error string
 	Resolved           string // what became of a letter
-	Type               string // of the order's last event, if it is done
 	Status             int
 	late               error
 	ended              order.Status
 }
 
+// cells has nothing of the order's last event, which may be a failure of what the command
+// has begun: that would read as if it were what was done.
 func (r outcome) cells() []string {
 	switch {
 	case r.Status >= http.StatusBadRequest:
 		return []string{r.ID, "refused", r.Error}
-	case r.ended != "":
-		return []string{r.ID, "done", string(r.ended)}
 	case r.Status == http.StatusOK && r.late == nil:
-		return []string{r.ID, "done", cmp.Or(r.Type, r.Resolved, r.Command)}
+		return []string{r.ID, "done", cmp.Or(string(r.ended), r.Resolved)}
 	}
-	return []string{r.ID, "accepted", r.Command}
+	return []string{r.ID, "accepted", cmp.Or(string(r.ended), r.Command)}
 }
 
 // judge says what went wrong, if anything did.
@@ -251,9 +258,7 @@ func (c edgeClient) await(ctx context.Context, b bulk, r *outcome, ends time.Tim
 	if b.then == nil || r.Status != http.StatusOK {
 		return
 	}
-	ctx, cancel := context.WithDeadline(ctx, ends)
-	defer cancel()
-	r.ended, r.late = b.then(ctx, r.ID)
+	r.ended, r.late = b.then(ctx, r.ID, ends)
 }
 
 // giveMany asks it of several in one request, and counts what went wrong.

@@ -208,7 +208,7 @@ func TestACommandTellsWhatCameOfItAndByItsExitCodeToo(t *testing.T) {
 		says []string // of answer and log
 	}{
 		{"accepted", []string{"cancel", runs}, 0, []string{runs + "  accepted  CMD-"}},
-		{"done", []string{"pause", runs, "-wait", "5s"}, 0, []string{runs + "  done  ORDER_PAUSED\n"}},
+		{"done", []string{"pause", runs, "-wait", "5s"}, 0, []string{runs + "  done\n"}},
 		{"accepted though it waits for an operator", []string{"retry", stands}, 0, []string{stands + "  accepted  CMD-"}},
 		{"not answered", []string{"retry", "-wait", "1s", stands}, 1, []string{stands + "  accepted", stands + " has not answered within 1s"}},
 		{"rejected", []string{"cancel", "-wait", "5s", runs}, 4, []string{"simplecqrs order: because"}},
@@ -222,7 +222,7 @@ func TestACommandTellsWhatCameOfItAndByItsExitCodeToo(t *testing.T) {
 		}},
 		{"several, of which one is refused first", []string{"pause", ended, none}, 4, []string{"2 of 2 went wrong, the first with: the order is completed"}},
 		{"several, all well", []string{"cancel", runs, stands, "-o", "json"}, 0, []string{`"status":202`}},
-		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done  ORDER_PAUSED\n", stands + "  done  ORDER_PAUSED\n"}},
+		{"several, waited for", []string{"pause", runs, stands, "-wait", "5s"}, 0, []string{runs + "  done\n", stands + "  done\n"}},
 	} {
 		s := openShop(t, rowWith(runs, ""), rowWith(stands, order.StatusStuck), rowWith(ended, order.StatusCompleted))
 		code, answer, log := s.order(t, c.args...)

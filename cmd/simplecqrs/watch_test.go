@@ -199,6 +199,49 @@ func TestACancelIsWaitedForUntilAllIsUndone(t *testing.T) {
 	}
 }
 
+func TestOfManyCancelsAlsoThoseAreToldThatHadTheirTurnWhenTheTimeWasOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow, undone, stuck = order.StatusCompensating, order.StatusCancelled, order.StatusStuck
+		stands, results := map[string]order.Status{}, []string{}
+		add := func(id string, s order.Status) {
+			stands[id], results = s, append(results, `{"id":"`+id+`","status":200,"command":"CMD-1"}`)
+		}
+		for i := range atOnce {
+			add(fmt.Sprintf("ORD-1000%X", i), slow)
+		}
+		add("ORD-00001", undone)
+		add("ORD-00002", stuck)
+		c := edgeOf(func(r *http.Request) (*http.Response, error) {
+			id, what, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/query/"), "/")
+			body := `{"id":"` + id + `","status":"` + string(stands[id]) + `"}`
+			switch {
+			case r.Method == http.MethodPost:
+				body = `{"results":[` + strings.Join(results, ",") + `]}`
+			case what == "stream":
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})
+		var told bytes.Buffer
+		c.out.answer = &told
+		began := time.Now()
+		b := bulk{path: "/command/", verb: "cancel", wait: 30 * time.Second, then: c.undone}
+		err := c.give(t.Context(), b, map[string]json.RawMessage{}, nil, map[string]string{"status": "running"})
+		if err == nil || !strings.Contains(err.Error(), "17 of 18 went wrong, the first with: ORD-10000 is being undone still") {
+			t.Errorf("error %v", err)
+		}
+		for _, want := range []string{"ORD-00001  done      cancelled\n", "ORD-00002  accepted  stuck\n", "ORD-10000  accepted  CMD-1\n"} {
+			if !strings.Contains(told.String(), want) {
+				t.Errorf("it does not say %q, but %s", want, &told)
+			}
+		}
+		if took := time.Since(began); took != b.wait {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // ending has the shop end each order as it begins.
 func ending(status order.Status) func(order.Event) []order.Event {
 	return func(order.Event) []order.Event {
