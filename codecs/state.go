@@ -27,6 +27,7 @@ type state struct {
 	Status     order.Status                   `json:"status"`
 	Paused     bool                           `json:"paused,omitempty"`
 	Unsettled  bool                           `json:"unsettled,omitempty"`
+	Foretold   bool                           `json:"foretold,omitempty"`
 	Inputs     map[order.Step]json.RawMessage `json:"inputs,omitempty"`
 	Began      string                         `json:"began,omitempty"`
 	Work       []work                         `json:"work,omitempty"`
@@ -102,7 +103,7 @@ func (State) Encode(value any) ([]byte, error) {
 	}
 	w := state{
 		Revision: s.Revision, Arming: s.Arming, OrderID: s.OrderID, Status: s.Status,
-		Paused: s.Paused, Unsettled: s.Unsettled, Began: s.Began,
+		Paused: s.Paused, Unsettled: s.Unsettled, Foretold: s.Foretold, Began: s.Began,
 		StartAt: some(s.StartAt), Deadline: some(s.Deadline), Rest: duration(s.Rest),
 		Parked: s.Parked, Waiting: s.Waiting, Past: s.Past,
 	}
@@ -193,7 +194,7 @@ func decodeState(data []byte) (s saga.State, err error) {
 	}
 	s = saga.State{
 		Revision: w.Revision, Arming: w.Arming, OrderID: w.OrderID, Status: w.Status,
-		Paused: w.Paused, Unsettled: w.Unsettled, Definition: known.value, Began: w.Began,
+		Paused: w.Paused, Unsettled: w.Unsettled, Foretold: w.Foretold, Definition: known.value, Began: w.Began,
 		StartAt: orZero(w.StartAt), Deadline: orZero(w.Deadline), Rest: time.Duration(w.Rest),
 		Parked: w.Parked, Waiting: w.Waiting, Past: w.Past,
 	}

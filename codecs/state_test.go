@@ -63,7 +63,7 @@ func TestAStateCannotBeReadWith(t *testing.T) {
 func full() saga.State {
 	retry := saga.Retry{Attempts: 3, First: 1500 * time.Millisecond, Factor: 1.5, Cap: time.Minute}
 	return saga.State{
-		Revision: 7, OrderID: id, Status: order.StatusStuck, Paused: true, Unsettled: true,
+		Revision: 7, OrderID: id, Status: order.StatusStuck, Paused: true, Unsettled: true, Foretold: true,
 		Definition: saga.Definition{Version: 2, Deadline: 36 * time.Hour, Steps: []saga.Step{
 			{Name: order.Detail, Timeout: time.Minute, Retry: retry, Sticks: true, Compensation: saga.Compensation{Possible: true, Timeout: time.Nanosecond, Retry: retry}},
 			{Name: order.Mail, Timeout: time.Hour, Retry: saga.Retry{Attempts: 1}},

@@ -157,11 +157,11 @@ func (s State) early(in StepCompleted, i int) State {
 	if s.Status == order.StatusScheduled {
 		requested = 0 // but perhaps by another client
 	}
-	if in.Cause != "" || s.Unsettled || s.Status.Ended() || s.Status != "" && i < requested {
+	if in.Cause != "" || s.Foretold || s.Status.Ended() || s.Status != "" && i < requested {
 		return s
 	}
 	s = s.moved()
-	s.OrderID, s.Unsettled = in.OrderID, true
+	s.OrderID, s.Unsettled, s.Foretold = in.OrderID, true, true
 	return s
 }
 
@@ -561,7 +561,7 @@ func (s State) request(at time.Time) Effect {
 	if o.Undo {
 		r.Reason = s.Undoing.Reason
 	} else {
-		r.Last = s.Definition.last(i)
+		r.Last = s.Definition.last(i) && !s.Foretold // else the fold would take it for done
 	}
 	if s.Parked != "" && o.Rest > 0 {
 		r.Deadline = at.Add(o.Rest) // its worker does not wait

@@ -54,6 +54,16 @@ func TestForward(t *testing.T) {
 			then: "completed", owed: owed{"ORDER_FINISHED/1 completed"},
 		},
 		{
+			name: "the last step is not asked for as the last if a stranger said before that it was done",
+			when: then(paying, trace{foreign(completed(order.Mail)), completed(order.Payment)}),
+			then: "running MAIL/1", owed: owed{"MAIL_REQUESTED/1 running"},
+		},
+		{
+			name: "also after a failure, be it said before or after that",
+			when: then(paying, trace{failed(order.Payment, 1), foreign(completed(order.Mail)), due, completedIn(order.Payment, 2), completedIn(order.Payment, 2)}),
+			then: "running MAIL/1", owed: owed{"MAIL_REQUESTED/1 running"},
+		},
+		{
 			name: "so does one whose end a stranger said before it was asked for",
 			when: then(paying, trace{foreign(completed(order.Mail)), completed(order.Payment), completed(order.Mail)}),
 			then: "completed", owed: owed{"ORDER_FINISHED/1 completed"},

@@ -97,7 +97,7 @@ type life struct {
 	heard, fired, did int     // the next record of the log, of the timers; of the log to the workers
 	unsent            []words // what is said and not in the log yet
 
-	early    bool // a stranger has said the last step to be done, maybe before it was requested
+	early    bool // a stranger has said the only step to be done, maybe before the client requested it
 	budget   int  // of what may still go wrong
 	commands int
 	copies   int
@@ -277,7 +277,14 @@ func (l *life) strays() {
 	if e.Causation == "" && p == order.Completed && (len(l.unsent) > 0 || l.state.Status == order.StatusScheduled) {
 		return // that it guesses the moment while the request is on its way is beyond us
 	}
-	l.early = l.early || e.Causation == "" && p == order.Completed && s == l.plan.Steps[len(l.plan.Steps)-1].Name
+	asks := map[order.Phase]order.Phase{
+		order.Failed: order.Requested, order.Compensated: order.CompensationRequested, order.CompensationFailed: order.CompensationRequested,
+	}
+	if ask, answers := asks[p]; answers && e.Causation == "" && e.Type == order.TypeOf(s, p) &&
+		!slices.ContainsFunc(l.log, func(o order.Event) bool { return o.ID == order.EventID(id, order.TypeOf(s, ask), attempt) }) {
+		return // and so is what it guesses for a saga that dies and reads it after what it asks then
+	}
+	l.early = l.early || e.Causation == "" && p == order.Completed && len(l.plan.Steps) == 1
 	l.append(e)
 }
 

@@ -17,6 +17,7 @@ type State struct {
 	Status     order.Status // empty until somebody begins the order
 	Paused     bool
 	Unsettled  bool       // see order.Type.Unsettles
+	Foretold   bool       // a step was said to be done before it was requested, by a producer without headers
 	Definition Definition // a snapshot, taken when the order was accepted
 	Inputs     map[order.Step]order.JSON
 	Began      string // id of the event that began the order, if it is not the usual one
