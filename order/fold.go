@@ -103,7 +103,7 @@ func Fold(r Row, e Event) Row {
 // advance applies what the event means for the order as a whole.
 func (r Row) advance(e Event) Row {
 	step, phase, ok := e.Type.Split()
-	if out, sent := e.Outputs[step]; sent && (phase == Completed || phase == Skipped) && !r.answersRival(e) {
+	if out, sent := e.Outputs[step]; sent && (phase == Completed || phase == Skipped) && !r.answersRival(e) && !r.doneSince(step, e) {
 		r.Outputs = maps.Clone(r.Outputs)
 		if r.Outputs == nil {
 			r.Outputs = make(map[Step]JSON, 1)
@@ -155,6 +155,14 @@ func (r Row) isRival(id string, t Type, cause string) bool {
 func (r Row) answersRival(e Event) bool {
 	return e.Causation != "" && slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
 		return one.ID == e.Causation && r.isRival(one.ID, one.Type, one.Causation)
+	})
+}
+
+// doneSince reports whether an event tells of an attempt that is over: a later one is done, or
+// an operator has said what the step gave. It may be of work that was undone since.
+func (r Row) doneSince(step Step, e Event) bool {
+	return e.Type == TypeOf(step, Completed) && slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
+		return one.Type == TypeOf(step, Skipped) || one.Type == e.Type && one.Attempt > e.Attempt
 	})
 }
 

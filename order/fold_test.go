@@ -110,6 +110,10 @@ func TestFold(t *testing.T) {
 	foreign := completed(order.Payment, 9)
 	foreign.Outputs[order.Detail] = order.JSON(`"not its to say"`)
 	silent := event("ORDER_COMPLETED", 2)
+	later := completed(order.Detail, 8)
+	later.ID, later.Attempt, later.Outputs[order.Detail] = "of the second", 2, order.JSON(`"of the second"`)
+	skippedDetail := said("ORDER_SKIPPED", order.StatusRunning, 8)
+	skippedDetail.Outputs = map[order.Step]order.JSON{order.Detail: order.JSON(`"by hand"`)}
 	refusal, early := event("PAYMENT_FAILED", 8), event("PAYMENT_REQUESTED", 9)
 	refusal.Outputs = map[order.Step]order.JSON{order.Payment: order.JSON(`"half of it"`)}
 	early.Outputs = refusal.Outputs
@@ -199,6 +203,16 @@ func TestFold(t *testing.T) {
 			name: "the output is that of the step's latest completion",
 			when: []order.Event{completed(order.Detail, 2), rival}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
 			status: order.StatusUnknown, outputs: outputs{order.Detail: `"another"`}, updated: 9,
+		},
+		{
+			name: "but not of an attempt before the one that is done",
+			when: []order.Event{later, rival}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
+			status: order.StatusUnknown, outputs: outputs{order.Detail: `"of the second"`}, updated: 9,
+		},
+		{
+			name: "nor of one that was skipped",
+			when: []order.Event{skippedDetail, rival}, events: []order.Type{"ORDER_SKIPPED", "ORDER_COMPLETED"},
+			status: order.StatusRunning, outputs: outputs{order.Detail: `"by hand"`}, updated: 9,
 		},
 		{
 			name: "a fourth step needs no edit of the fold",

@@ -8,7 +8,7 @@ import (
 	"simplecqrs/saga"
 )
 
-// No command reaches an order that waits to be undone once more.
+// No command brings an attempt forward that waits.
 func TestTheWaitThatAParticipantMayAskForIsBounded(t *testing.T) {
 	heard := func(id string) saga.Heard { return saga.Heard{OrderID: id, ID: id + "/x", At: now} }
 	s, _ := saga.Decide(saga.State{}, saga.OrderRequested{Heard: heard("ORD-B384F"), Definition: saga.Default()})

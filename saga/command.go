@@ -9,17 +9,26 @@ import (
 )
 
 // MaxCommands bounds how many commands of an order are remembered, for ever, so that
-// each acts once. Any further one is rejected.
-const MaxCommands = 1000
+// each acts once. Any further one is rejected, but for those that can end an order which
+// something has retried for too long: of them MaxEndings more are taken.
+const (
+	MaxCommands = 1000
+	MaxEndings  = 100
+)
 
 // commanded does what a command asks, once. What does not fit is rejected, and stays so.
 func (s State) commanded(in Commanded) State {
-	if s.remembers(in.ID) || len(s.Words) >= MaxCommands {
+	if s.remembers(in.ID) || s.full(in.Command) {
 		return s
 	}
 	refused := Refuses(s.Status, s.Paused, in.Command)
-	if in.Command == order.Cancel && s.Status == order.StatusStuck && s.Undoing != (Undoing{}) {
-		refused = "the order is being undone already: retry or skip what is stuck"
+	if refused == "" && s.Status == order.StatusStuck && s.Undoing != (Undoing{}) {
+		switch {
+		case in.Command == order.Cancel:
+			refused = "the order is being undone already: retry or skip what is stuck"
+		case in.Command == order.Skip && in.Output != nil:
+			refused = "the order is being undone, and an output says that a step is done: skip without one"
+		}
 	}
 	if another := s.underKeyOf(in.ID); another != "" {
 		refused = AnotherBody + another
@@ -100,6 +109,21 @@ func (s State) remembers(id string) bool {
 		}
 	}
 	return false
+}
+
+// full reports whether a command is one too many to be remembered.
+func (s State) full(c order.Command) bool {
+	most := MaxCommands
+	if c == order.Cancel || c == order.Skip {
+		most += MaxEndings
+	}
+	n := 0
+	for _, w := range s.Words {
+		if w.Type != order.OrderStuck && w.Type != order.OrderUnparked { // to which no command is needed
+			n++
+		}
+	}
+	return n >= most
 }
 
 // AnotherBody is the reason for which a command is rejected whose key the order knows from
@@ -234,7 +258,7 @@ func (s State) skip(in Commanded) State {
 	i := s.Definition.index(step)
 	// An output says that the step is done, also where its undoing is stuck that a retry
 	// began with.
-	if s.Open.Undo && (in.Output == nil || s.Undoing != (Undoing{})) {
+	if s.Open.Undo && in.Output == nil {
 		s.Work[i].Effect = Undone
 		status := order.StatusCompensating
 		if s.Undoing == (Undoing{}) {
@@ -251,7 +275,7 @@ func (s State) skip(in Commanded) State {
 // refusals are owed to a command that came when no more could be remembered. Since that
 // stays so, each copy of it is told the same.
 func (s State) refusals(h Heard, in Input) []Effect {
-	if _, ok := in.(Commanded); !ok || s.remembers(h.ID) {
+	if c, ok := in.(Commanded); !ok || s.remembers(h.ID) || !s.full(c.Command) {
 		return nil
 	}
 	return []Effect{Tell{

@@ -2,6 +2,7 @@ package saga_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -1080,8 +1081,19 @@ func TestStuckOrders(t *testing.T) {
 			then: "compensating undo ORDER/1", owed: owed{"ORDER_COMPENSATION_REQUESTED/1 compensating: MAIL: busy (3 attempts)"},
 		},
 		{
-			name: "a stuck undoing is skipped: the operator vouches for it",
+			name: "a stuck step is skipped without anything",
+			when: then(payStuck, trace{without(order.Skip)}),
+			then: "running MAIL/1", owed: owed{"PAYMENT_SKIPPED/1 running: paid by hand", "MAIL_REQUESTED/1 last running"},
+		},
+		{
+			name: "a stuck undoing is not skipped with an output: an operator who means the step would have it taken for undone",
 			when: then(undoStuck, trace{ordered(order.Skip)}),
+			then: "stuck undo PAYMENT/2",
+			owed: owed{"ORDER_COMMAND_REJECTED/1 stuck: the order is being undone, and an output says that a step is done: skip without one"},
+		},
+		{
+			name: "a stuck undoing is skipped: the operator vouches for it",
+			when: then(undoStuck, trace{without(order.Skip)}),
 			then: "compensating undo ORDER/1",
 			owed: owed{
 				"PAYMENT_COMPENSATION_SKIPPED/1 compensating: paid by hand",
@@ -1090,7 +1102,7 @@ func TestStuckOrders(t *testing.T) {
 		},
 		{
 			name: "skipping the last of it ends the order",
-			when: then(refunded, undoSpent(order.Detail, 1), trace{ordered(order.Skip)}),
+			when: then(refunded, undoSpent(order.Detail, 1), trace{without(order.Skip)}),
 			then: "failed",
 			owed: owed{"ORDER_COMPENSATION_SKIPPED/1 compensating: paid by hand", "ORDER_FAILED/1 failed: MAIL: busy (3 attempts)"},
 		},
@@ -1317,7 +1329,11 @@ func TestARejectionOfAnyCommandIsSaidWithItsReasonInEachState(t *testing.T) {
 			for _, c := range order.Commands() {
 				w := told(way...)
 				before := stands(w.state)
-				w.tell(again(c))
+				if state == "stuck in undoing" {
+					w.tell(without(c))
+				} else {
+					w.tell(again(c))
+				}
 				rejected := len(w.owed) == 1 && w.owed[0].Event("saga").Type == order.OrderCommandRejected
 				fit := false
 				for _, f := range want {
@@ -1349,6 +1365,13 @@ func TestMoreCommandsThanCanBeRememberedAreRejectedForEver(t *testing.T) {
 		if diff := cmp.Diff(full, w.state); diff != "" {
 			t.Errorf("the state (-before +after):\n%s", diff)
 		}
+	}
+	for n := range saga.MaxEndings {
+		w.tell(orderedAs(fmt.Sprint("ending ", n), order.Skip)) // none fits
+	}
+	w.tell(ordered(order.Skip))
+	if len(w.owed) != 1 || !strings.HasPrefix(says(w.owed[0]), "ORDER_COMMAND_REJECTED/1 running: more than 1000") {
+		t.Errorf("one that could end it, and is one too many, is told %v", w.owed)
 	}
 	w.tell(orderedAs("command 7", order.Pause))
 	if len(w.owed) != 1 || says(w.owed[0]) != "ORDER_COMMAND_REJECTED/1 running: the order is not paused" {
@@ -1608,4 +1631,26 @@ func TestAnUnknownCommandPanics(t *testing.T) {
 		}
 	}()
 	told(then(paying, trace{ordered("frame")})...)
+}
+
+func TestAnOrderThatIsRetriedForEverCanStillBeEnded(t *testing.T) {
+	w := told(mailStuck...)
+	for n := range saga.MaxCommands {
+		w.tell(orderedAs(fmt.Sprint("retry ", n), order.Retry))
+		for w.state.Status != order.StatusStuck {
+			w.tell(failed(order.Mail, w.state.Open.Attempt))
+			if w.state.Open.Waiting {
+				w.tell(due)
+			}
+		}
+	}
+	for _, c := range []order.Command{order.Retry, order.Skip} {
+		w.tell(orderedAs("the last "+string(c), c))
+		if rejected := w.owed[0].Event("saga").Type == order.OrderCommandRejected; rejected != (c == order.Retry) {
+			t.Errorf("%s is told %v", c, says(w.owed[0]))
+		}
+	}
+	if w.state.Status != order.StatusCompleted {
+		t.Errorf("it is %s", stands(w.state))
+	}
 }

@@ -58,8 +58,8 @@ func (r Retry) Delay(failed int, id string) time.Duration {
 	return time.Duration(full * (0.5 + 0.5*float64(h.Sum32())/(1<<32)))
 }
 
-// maxAsked bounds the wait that a participant may ask for: no command reaches an order
-// that waits for the next attempt at undoing, and it is not to wait for years.
+// maxAsked bounds the wait that a participant may ask for: no command brings the next attempt
+// at undoing forward, and an order is not to wait for it for years.
 const maxAsked = time.Hour
 
 // after is the wait, if the participant has asked for one of its own.

@@ -96,6 +96,7 @@ type life struct {
 	state             saga.State
 	heard, fired, did int     // the next record of the log, of the timers; of the log to the workers
 	unsent            []words // what is said and not in the log yet
+	backlog           int     // of the log when the saga began its life; no timer fires before that is read
 
 	early    bool // a stranger has said the only step to be done, maybe before the client requested it
 	budget   int  // of what may still go wrong
@@ -109,8 +110,7 @@ type words struct {
 }
 
 func newLife(seed uint64, d saga.Definition) *life {
-	l := &life{r: rand.New(rand.NewPCG(seed, 7)), seed: seed, plan: d, now: now}
-	l.budget = 12 + l.r.IntN(24)
+	l := &life{r: rand.New(rand.NewPCG(seed, 7)), seed: seed, plan: d, now: now, budget: 12}
 	startAt := time.Time{}
 	if l.r.IntN(4) == 0 {
 		startAt = now.Add(time.Duration(l.r.IntN(100)) * time.Second)
@@ -215,7 +215,7 @@ func (l *life) die() {
 		l.heard, l.fired = l.unsent[0].heard, l.unsent[0].fired
 	}
 	l.heard, l.fired = l.heard-l.r.IntN(l.heard+1), l.fired-l.r.IntN(l.fired+1)
-	l.unsent = nil
+	l.unsent, l.backlog = nil, len(l.log)
 }
 
 // work has the workers see the next record of the log. Each attempt has its own luck, and
@@ -292,7 +292,7 @@ func (l *life) command(c order.Command) {
 	l.commands++
 	l.append(order.Event{
 		OrderID: id, Type: c.Type(), ID: fmt.Sprint("command ", l.commands), Attempt: 1, Reason: "why",
-		StartAt: l.now.Add(time.Duration(l.r.IntN(90)) * time.Second), Output: order.JSON(`1`),
+		StartAt: l.now.Add(time.Duration(l.r.IntN(90)) * time.Second), Output: []order.JSON{nil, order.JSON(`1`)}[l.r.IntN(2)],
 	})
 }
 
@@ -334,7 +334,7 @@ func (l *life) step(t *testing.T) bool {
 		can = append(can, l.arrives)
 	}
 	due, arming, open := l.state.Timer()
-	if open && (len(l.timers) == 0 || l.timers[len(l.timers)-1] != arming) && (len(can) == 0 || !due.After(l.now) || l.goesWrong(20)) {
+	if open && l.heard >= l.backlog && (len(l.timers) == 0 || l.timers[len(l.timers)-1] != arming) && (len(can) == 0 || !due.After(l.now) || l.goesWrong(20)) {
 		can = append(can, func() {
 			if due.After(l.now) {
 				l.now = due
@@ -414,6 +414,9 @@ func TestEveryOrderEndsAndItsRowSaysWhatTheSagaDoes(t *testing.T) {
 	ends, copies := map[order.Status]int{}, 0
 	for seed := range uint64(*seeds) {
 		l := newLife(seed, plans[seed%uint64(len(plans))])
+		if l.plan.Version == impatient.Version {
+			l.budget += l.r.IntN(24) // it takes several to have what comes late matter
+		}
 		for n := 0; l.step(t); n++ {
 			if n > 5000 {
 				t.Fatalf("seed %d: it does not end: %s\n%s", seed, stands(l.state), l.tell())
