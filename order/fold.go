@@ -158,11 +158,13 @@ func (r Row) answersRival(e Event) bool {
 	})
 }
 
-// doneSince reports whether an event tells of an attempt that is over: a later one is done, or
-// an operator has said what the step gave. It may be of work that was undone since.
+// doneSince reports whether an event tells of an attempt that is over: a later one has answered
+// its request, or an operator has said what the step gave. It may be of work that was undone
+// since.
 func (r Row) doneSince(step Step, e Event) bool {
 	return e.Type == TypeOf(step, Completed) && slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
-		return one.Type == TypeOf(step, Skipped) || one.Type == e.Type && one.Attempt > e.Attempt
+		return one.Type == TypeOf(step, Skipped) && r.Outputs[step] != nil ||
+			one.Type == e.Type && one.Attempt > e.Attempt && one.Causation != ""
 	})
 }
 

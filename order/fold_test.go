@@ -112,6 +112,8 @@ func TestFold(t *testing.T) {
 	silent := event("ORDER_COMPLETED", 2)
 	later := completed(order.Detail, 8)
 	later.ID, later.Attempt, later.Outputs[order.Detail] = "of the second", 2, order.JSON(`"of the second"`)
+	stray := later
+	later.Causation = "ORD-B384F/ORDER_REQUESTED/2"
 	skippedDetail := said("ORDER_SKIPPED", order.StatusRunning, 8)
 	skippedDetail.Outputs = map[order.Step]order.JSON{order.Detail: order.JSON(`"by hand"`)}
 	refusal, early := event("PAYMENT_FAILED", 8), event("PAYMENT_REQUESTED", 9)
@@ -208,6 +210,16 @@ func TestFold(t *testing.T) {
 			name: "but not of an attempt before the one that is done",
 			when: []order.Event{later, rival}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
 			status: order.StatusUnknown, outputs: outputs{order.Detail: `"of the second"`}, updated: 9,
+		},
+		{
+			name: "as far as that was requested",
+			when: []order.Event{stray, rival}, events: []order.Type{"ORDER_COMPLETED", "ORDER_COMPLETED"},
+			status: order.StatusUnknown, outputs: outputs{order.Detail: `"another"`}, updated: 9,
+		},
+		{
+			name: "what comes after a skip without one is shown",
+			when: []order.Event{said("ORDER_SKIPPED", order.StatusRunning, 8), rival}, events: []order.Type{"ORDER_SKIPPED", "ORDER_COMPLETED"},
+			status: order.StatusRunning, outputs: outputs{order.Detail: `"another"`}, updated: 9,
 		},
 		{
 			name: "nor of one that was skipped",

@@ -58,8 +58,10 @@ type HTTP struct {
 
 const (
 	defaultCallTime = 10 * time.Second
-	// restTime bounds the wait for the end of an answer that is understood without it.
-	restTime = 100 * time.Millisecond
+	// restTime bounds the wait for the end of an answer that is understood without it, and
+	// reasonTime for that of one that tells in it why not.
+	restTime   = 100 * time.Millisecond
+	reasonTime = time.Second
 )
 
 // NewHTTP checks the settings.
@@ -154,8 +156,12 @@ func (h *HTTP) post(ctx context.Context, to, key string, c call) (order.JSON, er
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read only
 	done, undo := isDone(answer.StatusCode), c.Undoes != ""
-	if !done || undo {
-		// It is understood without its end, with which the connection can be used again.
+	switch {
+	case !done:
+		enough := time.AfterFunc(reasonTime, cancel)
+		defer enough.Stop()
+	case undo:
+		// With its end the connection can be used again.
 		enough := time.AfterFunc(restTime, cancel)
 		defer enough.Stop()
 	}

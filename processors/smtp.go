@@ -191,10 +191,11 @@ func (s *SMTP) client(conn net.Conn) (*mail.Client, error) {
 // the mail is not sent.
 func sendFailure(ctx context.Context, err error) error {
 	var sent *mail.SendError
-	if errors.As(err, &sent) && sent.ErrorCode() >= 500 {
+	said := errors.As(err, &sent) && sent.ErrorCode() != 0
+	switch {
+	case said && sent.ErrorCode() >= 500:
 		return &Declined{Reason: err.Error()}
-	}
-	if ctx.Err() != nil { // all that err knows is that the connection is closed
+	case !said && ctx.Err() != nil: // all that err knows is that the connection is closed
 		return &Failed{Reason: transportReason(ctx.Err())}
 	}
 	return &Failed{Reason: err.Error()}

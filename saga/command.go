@@ -8,12 +8,13 @@ import (
 	"simplecqrs/order"
 )
 
-// MaxCommands bounds how many commands of an order are remembered, for ever, so that
-// each acts once. Any further one is rejected, but for those that can end an order which
-// something has retried for too long: of them MaxEndings more are taken.
+// MaxWords bounds what is remembered for ever of the commands of an order, so that each acts
+// once, and of what they led to: a retry after which the order is stuck again is two words. Any
+// further command is rejected, but for those without which an order that something has
+// retried for too long could not end: of them MaxEndings more are taken.
 const (
-	MaxCommands = 1000
-	MaxEndings  = 100
+	MaxWords   = 1000
+	MaxEndings = 100
 )
 
 // commanded does what a command asks, once. What does not fit is rejected, and stays so.
@@ -113,17 +114,10 @@ func (s State) remembers(id string) bool {
 
 // full reports whether a command is one too many to be remembered.
 func (s State) full(c order.Command) bool {
-	most := MaxCommands
-	if c == order.Cancel || c == order.Skip {
-		most += MaxEndings
+	if c == order.Cancel || c == order.Skip || c == order.Resume {
+		return len(s.Words) >= MaxWords+MaxEndings
 	}
-	n := 0
-	for _, w := range s.Words {
-		if w.Type != order.OrderStuck && w.Type != order.OrderUnparked { // to which no command is needed
-			n++
-		}
-	}
-	return n >= most
+	return len(s.Words) >= MaxWords
 }
 
 // AnotherBody is the reason for which a command is rejected whose key the order knows from
@@ -280,6 +274,6 @@ func (s State) refusals(h Heard, in Input) []Effect {
 	}
 	return []Effect{Tell{
 		OrderID: h.OrderID, Type: order.OrderCommandRejected, Cause: h.ID, Status: s.known(), At: h.At,
-		Reason: fmt.Sprintf("more than %d commands have been given to this order", MaxCommands),
+		Reason: "there were so many commands to this order that no more can be remembered",
 	}}
 }

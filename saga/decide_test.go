@@ -2,7 +2,6 @@ package saga_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -1352,13 +1351,14 @@ func TestARejectionOfAnyCommandIsSaidWithItsReasonInEachState(t *testing.T) {
 
 func TestMoreCommandsThanCanBeRememberedAreRejectedForEver(t *testing.T) {
 	w := told(paying...)
-	for n := range saga.MaxCommands {
+	for n := range saga.MaxWords {
 		w.tell(orderedAs(fmt.Sprint("command ", n), order.Resume)) // none fits
 	}
+	const tooMany = "ORDER_COMMAND_REJECTED/1 running: there were so many commands to this order that no more can be remembered"
 	full := w.state
 	for range 2 {
 		w.tell(ordered(order.Pause))
-		want := owed{"ORDER_COMMAND_REJECTED/1 running: more than 1000 commands have been given to this order"}
+		want := owed{tooMany}
 		if len(w.owed) != 1 || says(w.owed[0]) != want[0] {
 			t.Errorf("owed %v, want %v", w.owed, want)
 		}
@@ -1370,7 +1370,7 @@ func TestMoreCommandsThanCanBeRememberedAreRejectedForEver(t *testing.T) {
 		w.tell(orderedAs(fmt.Sprint("ending ", n), order.Skip)) // none fits
 	}
 	w.tell(ordered(order.Skip))
-	if len(w.owed) != 1 || !strings.HasPrefix(says(w.owed[0]), "ORDER_COMMAND_REJECTED/1 running: more than 1000") {
+	if len(w.owed) != 1 || says(w.owed[0]) != tooMany {
 		t.Errorf("one that could end it, and is one too many, is told %v", w.owed)
 	}
 	w.tell(orderedAs("command 7", order.Pause))
@@ -1634,23 +1634,35 @@ func TestAnUnknownCommandPanics(t *testing.T) {
 }
 
 func TestAnOrderThatIsRetriedForEverCanStillBeEnded(t *testing.T) {
-	w := told(mailStuck...)
-	for n := range saga.MaxCommands {
-		w.tell(orderedAs(fmt.Sprint("retry ", n), order.Retry))
-		for w.state.Status != order.StatusStuck {
-			w.tell(failed(order.Mail, w.state.Open.Attempt))
-			if w.state.Open.Waiting {
-				w.tell(due)
+	mailRefuse := then(paying, trace{completed(order.Payment), declined(order.Mail)})
+	mailRefuse[0] = requestedFor(sticky)
+	for state, way := range map[string]trace{
+		"stuck": mailRefuse, "stuck in undoing": undoStuck, "stuck and paused": then(undoStuck, trace{ordered(order.Pause)}),
+	} {
+		w := told(way...)
+		for n := 0; len(w.state.Words) < saga.MaxWords; n++ {
+			w.tell(orderedAs(fmt.Sprint("retry ", n), order.Retry))
+			if o := w.state.Open; o.Undo {
+				w.tell(undoFailedWith(o.Step, o.Attempt, saga.Failure{Reason: "no"}))
+			} else {
+				w.tell(declinedIn(o.Step, o.Attempt))
+			}
+			if w.state.Status != order.StatusStuck {
+				t.Fatalf("%s: after %d retries it is %s", state, n, stands(w.state))
 			}
 		}
-	}
-	for _, c := range []order.Command{order.Retry, order.Skip} {
-		w.tell(orderedAs("the last "+string(c), c))
-		if rejected := w.owed[0].Event("saga").Type == order.OrderCommandRejected; rejected != (c == order.Retry) {
-			t.Errorf("%s is told %v", c, says(w.owed[0]))
+		for _, c := range []order.Command{order.Retry, order.Resume, order.Skip} {
+			w.tell(func(w *world) saga.Input {
+				last := without(c)(w).(saga.Commanded)
+				last.ID = "the last " + string(c)
+				return last
+			})
 		}
-	}
-	if w.state.Status != order.StatusCompleted {
-		t.Errorf("it is %s", stands(w.state))
+		if w.state.Open.Undo && w.state.Open.Step == order.Detail {
+			w.tell(undone(order.Detail, 1))
+		}
+		if !w.state.Status.Ended() {
+			t.Errorf("%s: it is %s", state, stands(w.state))
+		}
 	}
 }

@@ -8,7 +8,7 @@ import { count, fromLocal, many, toLocal } from './format.js';
 
 export const reason = () => el('label', {}, 'Reason, for the history',
   el('input', { name: 'reason', maxlength: 1000, autocomplete: 'off', autofocus: true }));
-const output = () => el('label', {}, 'Output of the step, as JSON; empty for none',
+const output = () => el('label', {}, 'Output of the step, as JSON; empty for none, or if the order is being undone',
   el('textarea', { name: 'output', rows: 3, spellcheck: 'false', placeholder: '{"body": "seen to by hand"}' }));
 const startAt = (now) => el('label', {}, 'Begins at (local time)',
   el('input', { name: 'startAt', type: 'datetime-local', step: 1, required: true, value: toLocal(now) }));

@@ -146,7 +146,7 @@ func (c edgeClient) undone(ctx context.Context, id string, ends time.Time) (orde
 		return nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		if h, err = c.lastLook(ctx, id); err != nil || !stands(h) {
+		if h, err = c.lastLook(ctx, id, ends); err != nil || !stands(h) {
 			return "", fmt.Errorf("%s is being undone still", id)
 		}
 	}

@@ -147,7 +147,7 @@ func (c edgeClient) look(ctx context.Context, p *placed) {
 // stands tells where an order stands whose end was waited for in vain; empty if that is
 // not to be seen soon, which changes nothing about the order.
 func (c edgeClient) stands(ctx context.Context, id string) string {
-	h, err := c.lastLook(ctx, id)
+	h, err := c.lastLook(ctx, id, time.Now())
 	switch {
 	case err != nil:
 		return ""
@@ -157,10 +157,11 @@ func (c edgeClient) stands(ctx context.Context, id string) string {
 	return "; it is " + standing(h.Status, cmp.Or(h.Parked, h.why()))
 }
 
-// lastLook gives the history of an order that was waited for in vain, if it is to be seen soon.
-func (c edgeClient) lastLook(ctx context.Context, id string) (history, error) {
+// lastLook gives the history of an order that was waited for in vain, if it is to be seen soon
+// after the wait is over.
+func (c edgeClient) lastLook(ctx context.Context, id string, over time.Time) (history, error) {
 	c.raw = false // it is not what was asked for
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithDeadline(ctx, over.Add(2*time.Second))
 	defer cancel()
 	h, _, err := c.history(ctx, id)
 	return h, err
