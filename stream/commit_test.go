@@ -37,14 +37,25 @@ func forwarder(c child) Processor {
 // until released, upon which it drops what it holds.
 func holdAcks(k *kfake.Cluster) (release func()) {
 	released := make(chan struct{})
-	k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+	held := map[int64]bool{}
+	k.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		if k.CurrentNode() != 1 {
 			return nil, nil, false
 		}
+		var batch kmsg.RecordBatch
+		if err := batch.ReadFrom(r.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records); err != nil {
+			return nil, err, true
+		}
 		select {
 		case <-released:
-			return nil, nil, false
+			// What the one who was killed had sent behind it may lie in its connection.
+			if !held[batch.ProducerID] {
+				return nil, nil, false
+			}
+			k.KeepControl()
+			return nil, errors.New("dropped"), true
 		default:
+			held[batch.ProducerID] = true
 		}
 		k.KeepControl()
 		k.SleepControl(func() { <-released })

@@ -106,13 +106,14 @@ func TestAnOrderIsLookedForOnceHoweverManyWaitForIt(t *testing.T) {
 	})
 }
 
-// Each waits for an order of its own.
+// Each waits for an order of its own. Of many more looks in a bubble the race detector itself
+// dies at times (golang.org/issue/78156).
 func TestNoMoreThanAFewAreLookedForAtOnce(t *testing.T) {
 	watched(t, func(t *testing.T, s *store, w *watches) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		var all sync.WaitGroup
-		for range 1000 {
+		for range 200 {
 			all.Go(func() {
 				if _, err := w.await(ctx, newID(), versionOf(1)); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%v", err)
@@ -120,8 +121,8 @@ func TestNoMoreThanAFewAreLookedForAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		t.Logf("%d looks for 1,000 orders in a minute", s.looks)
-		if s.most != maxLooks || s.looks > 40_000 {
+		t.Logf("%d looks for 200 orders in ten seconds", s.looks)
+		if s.most != maxLooks || s.looks > 5_000 {
 			t.Errorf("%d were looked for at once, %d in all", s.most, s.looks)
 		}
 	})
