@@ -43,7 +43,7 @@ type HTTPConfig struct {
 //   - 3xx are not followed, and count as failures.
 //
 // Only a 2xx is understood by its body; of any other it counts for the reason alone, and
-// is not waited for.
+// is waited for no longer than a second.
 //
 // To undo, {"id", "step", "round", "undoes"} is sent to the other URL, where undoes is the
 // key of the work, under that key and "/undo". The service must undo what it did under the
@@ -156,13 +156,12 @@ func (h *HTTP) post(ctx context.Context, to, key string, c call) (order.JSON, er
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read only
 	done, undo := isDone(answer.StatusCode), c.Undoes != ""
-	switch {
-	case !done:
-		enough := time.AfterFunc(reasonTime, cancel)
-		defer enough.Stop()
-	case undo:
-		// With its end the connection can be used again.
-		enough := time.AfterFunc(restTime, cancel)
+	if !done || undo {
+		wait := restTime // with its end the connection can be used again
+		if !done {
+			wait = reasonTime
+		}
+		enough := time.AfterFunc(wait, cancel)
 		defer enough.Stop()
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxOutput+1))

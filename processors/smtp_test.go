@@ -215,7 +215,7 @@ func (c clerk) open(t *testing.T, config SMTPConfig) counter {
 		c.serve(conn, secure.TLS, sync.OnceFunc(func() { close(at.silent) }))
 	})
 	t.Cleanup(func() {
-		_ = l.Close()
+		_ = l.Close() // it ends Accept, and that is all that is wanted
 		served.Wait()
 	})
 	return at
