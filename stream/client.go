@@ -283,7 +283,7 @@ func (c *Client) bind(ctx context.Context, r *role, topic string, layout byte) e
 	}
 	d, exists := details[topic]
 	if !exists {
-		return &Mismatch{topic, "the topic", "missing", "present"}
+		return missing(topic)
 	}
 	r.activity.bind(topic, len(d.Partitions))
 	id := d.ID[:]

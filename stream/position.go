@@ -95,7 +95,7 @@ func (c *Client) span(ctx context.Context, topic string) (span, error) {
 	}
 	d, exists := details[topic]
 	if !exists {
-		return span{}, &Mismatch{topic, "the topic", "missing", "present"}
+		return span{}, missing(topic)
 	}
 	s := span{topic: d.ID}
 	if s.start, err = offsetsOf(topic, len(d.Partitions), func() (kadm.ListedOffsets, error) { return c.admin.ListStartOffsets(ctx, topic) }); err != nil {

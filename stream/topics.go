@@ -29,6 +29,18 @@ func (m *Mismatch) Error() string {
 	return fmt.Sprintf("topic %s: %s is %s, wanted %s", m.Topic, m.Setting, m.Found, m.Wanted)
 }
 
+const absent = "missing"
+
+func missing(topic string) *Mismatch { return &Mismatch{topic, "the topic", absent, "present"} }
+
+// Unwrap gives the brokers' own word for a topic that is missing.
+func (m *Mismatch) Unwrap() error {
+	if m.Found == absent {
+		return kerr.UnknownTopicOrPartition
+	}
+	return nil
+}
+
 // CreateTopics makes the topics that are missing and checks them all.
 func (c *Client) CreateTopics(ctx context.Context, topics []Topic) error {
 	for _, t := range topics {
@@ -45,24 +57,21 @@ func (c *Client) CreateTopics(ctx context.Context, topics []Topic) error {
 			return fmt.Errorf("stream: creating topic %s: %w", t.Name, err)
 		}
 	}
-	if err := c.awaitTopics(ctx, topics); err != nil {
-		return err
-	}
-	return c.CheckTopics(ctx, topics)
+	return c.checkMade(ctx, topics)
 }
 
-// awaitTopics returns once the brokers know of all topics, which takes them a
-// moment after one was made.
-func (c *Client) awaitTopics(ctx context.Context, topics []Topic) error {
+// checkMade checks topics of which each was made: each broker hears of that in its own
+// time, so the one that is asked may not know of them all for a moment.
+func (c *Client) checkMade(ctx context.Context, topics []Topic) error {
 	for {
-		details, err := c.describe(ctx, namesOf(topics))
-		if err != nil || len(details) == len(topics) {
+		err := c.CheckTopics(ctx, topics)
+		if !errors.Is(err, kerr.UnknownTopicOrPartition) {
 			return err
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("stream: waiting for the topics to be made: %w", ctx.Err())
+			return fmt.Errorf("stream: waiting for the topics to be made: %w", errors.Join(err, ctx.Err()))
 		}
 	}
 }
@@ -90,15 +99,23 @@ func (c *Client) CheckTopics(ctx context.Context, topics []Topic) error {
 	for _, t := range topics {
 		d, exists := details[t.Name]
 		if !exists {
-			found = append(found, &Mismatch{t.Name, "the topic", "missing", "present"})
+			found = append(found, missing(t.Name))
 			continue
 		}
-		found = append(found, t.differences(d, configs)...)
+		set, err := configs.On(t.Name, nil)
+		switch err = errors.Join(err, set.Err); {
+		case errors.Is(err, kerr.UnknownTopicOrPartition): // another broker answered
+			found = append(found, missing(t.Name))
+		case err != nil:
+			found = append(found, fmt.Errorf("stream: reading the settings of topic %s: %w", t.Name, err))
+		default:
+			found = append(found, t.differences(d, set.Configs)...)
+		}
 	}
 	return errors.Join(found...)
 }
 
-func (t Topic) differences(d kadm.TopicDetail, configs kadm.ResourceConfigs) []error {
+func (t Topic) differences(d kadm.TopicDetail, configs []kadm.Config) []error {
 	var found []error
 	differ := func(setting string, is, want any) {
 		if is, want := fmt.Sprint(is), fmt.Sprint(want); is != want {
@@ -109,15 +126,8 @@ func (t Topic) differences(d kadm.TopicDetail, configs kadm.ResourceConfigs) []e
 	if t.Replication != 0 {
 		differ("replication", d.Partitions.NumReplicas(), t.Replication)
 	}
-	set, err := configs.On(t.Name, nil)
-	if err == nil {
-		err = set.Err
-	}
-	if err != nil {
-		return append(found, fmt.Errorf("stream: reading the settings of topic %s: %w", t.Name, err))
-	}
-	values := make(map[string]string, len(set.Configs))
-	for _, one := range set.Configs {
+	values := make(map[string]string, len(configs))
+	for _, one := range configs {
 		values[one.Key] = one.MaybeValue()
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Config)) {
@@ -139,7 +149,7 @@ func (c *Client) Shape(ctx context.Context, topic string) (partitions int32, rep
 	}
 	d, exists := details[topic]
 	if !exists {
-		return 0, 0, &Mismatch{topic, "the topic", "missing", "present"}
+		return 0, 0, missing(topic)
 	}
 	return int32(len(d.Partitions)), int16(d.Partitions.NumReplicas()), nil
 }

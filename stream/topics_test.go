@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/lovoo/goka"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // check holds topics to what they must be, as a process does at its start.
@@ -121,5 +124,52 @@ func TestTopicsAreMadeAsTheyMustBeAndOnceOnly(t *testing.T) {
 	var mismatch *Mismatch
 	if _, _, err = p.client.Shape(w.context(), w.name+"none"); !errors.As(err, &mismatch) {
 		t.Errorf("the shape of a missing topic gives %v", err)
+	}
+}
+
+// Each broker hears in its own time that a topic was made, and any may be asked.
+func TestTopicsThatWereMadeAreCheckedOnceAllBrokersKnowThem(t *testing.T) {
+	oursOnly(t)
+	t.Parallel()
+	for name, late := range map[string]struct {
+		request kmsg.Request
+		answer  func(kmsg.Request) kmsg.Response
+	}{
+		"what there is": {&kmsg.MetadataRequest{}, func(q kmsg.Request) kmsg.Response {
+			answer := q.ResponseKind().(*kmsg.MetadataResponse)
+			for _, t := range q.(*kmsg.MetadataRequest).Topics {
+				one := kmsg.NewMetadataResponseTopic()
+				one.Topic, one.ErrorCode = t.Topic, kerr.UnknownTopicOrPartition.Code
+				answer.Topics = append(answer.Topics, one)
+			}
+			return answer
+		}},
+		"settings": {&kmsg.DescribeConfigsRequest{}, func(q kmsg.Request) kmsg.Response {
+			answer := q.ResponseKind().(*kmsg.DescribeConfigsResponse)
+			for _, r := range q.(*kmsg.DescribeConfigsRequest).Resources {
+				one := kmsg.NewDescribeConfigsResponseResource()
+				one.ResourceType, one.ResourceName, one.ErrorCode = r.ResourceType, r.ResourceName, kerr.UnknownTopicOrPartition.Code
+				answer.Resources = append(answer.Resources, one)
+			}
+			return answer
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := fakeWorld(t)
+			p := w.process("")
+			topics := []Topic{{Name: w.name + "late", Partitions: 2, Config: map[string]string{"cleanup.policy": "compact"}}}
+			var asked atomic.Int32
+			w.fake.ControlKey(late.request.Key(), func(q kmsg.Request) (kmsg.Response, error, bool) {
+				w.fake.KeepControl()
+				if asked.Add(1) > 2 {
+					return nil, nil, false
+				}
+				return late.answer(q), nil, true
+			})
+			check(t, p.client.CreateTopics(w.context(), topics))
+			if asked.Load() < 3 {
+				t.Errorf("the brokers were asked %d times", asked.Load())
+			}
+		})
 	}
 }
