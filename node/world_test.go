@@ -224,8 +224,12 @@ func (r *running) ended(id string) order.Row {
 // partition in its order.
 func (w *world) records(topic string) []*kgo.Record {
 	w.t.Helper()
-	ends, err := kadm.NewClient(w.kafka).ListEndOffsets(w.context(), topic)
-	check(w.t, errors.Join(err, ends.Error()))
+	var ends kadm.ListedOffsets
+	w.await("all leaders to tell where their partitions of "+topic+" end", func() bool { // one may be no leader yet, or no more
+		var err error
+		ends, err = kadm.NewClient(w.kafka).ListEndOffsets(w.context(), topic)
+		return errors.Join(err, ends.Error()) == nil
+	})
 	from, missing := map[int32]kgo.Offset{}, map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Topic says what a topic must be like.
@@ -29,20 +30,11 @@ func (m *Mismatch) Error() string {
 	return fmt.Sprintf("topic %s: %s is %s, wanted %s", m.Topic, m.Setting, m.Found, m.Wanted)
 }
 
-const absent = "missing"
-
-func missing(topic string) *Mismatch { return &Mismatch{topic, "the topic", absent, "present"} }
-
-// Unwrap gives the brokers' own word for a topic that is missing.
-func (m *Mismatch) Unwrap() error {
-	if m.Found == absent {
-		return kerr.UnknownTopicOrPartition
-	}
-	return nil
-}
+func missing(topic string) *Mismatch { return &Mismatch{topic, "the topic", "missing", "present"} }
 
 // CreateTopics makes the topics that are missing and checks them all.
 func (c *Client) CreateTopics(ctx context.Context, topics []Topic) error {
+	known := make(map[string]kadm.TopicID, len(topics))
 	for _, t := range topics {
 		config := make(map[string]*string, len(t.Config))
 		for name, value := range t.Config {
@@ -52,28 +44,60 @@ func (c *Client) CreateTopics(ctx context.Context, topics []Topic) error {
 		if replication == 0 {
 			replication = -1 // the broker's default
 		}
-		_, err := c.admin.CreateTopic(ctx, t.Partitions, replication, config, t.Name)
+		made, err := c.admin.CreateTopic(ctx, t.Partitions, replication, config, t.Name)
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("stream: creating topic %s: %w", t.Name, err)
 		}
+		known[t.Name] = made.ID
 	}
-	return c.checkMade(ctx, topics)
+	if err := c.awaitTopics(ctx, known); err != nil {
+		return err
+	}
+	return c.CheckTopics(ctx, topics)
 }
 
-// checkMade checks topics of which each was made: each broker hears of that in its own
-// time, so the one that is asked may not know of them all for a moment.
-func (c *Client) checkMade(ctx context.Context, topics []Topic) error {
+// awaitTopics returns once all brokers know of the topics, by their ids where one is
+// given. Each hears in its own time that one was made (or another of its name deleted),
+// and whoever starts next may ask any of them.
+func (c *Client) awaitTopics(ctx context.Context, wanted map[string]kadm.TopicID) error {
 	for {
-		err := c.CheckTopics(ctx, topics)
-		if !errors.Is(err, kerr.UnknownTopicOrPartition) {
-			return err
+		err := c.knownToAll(ctx, wanted)
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("stream: waiting for the topics to be made: %w", errors.Join(err, ctx.Err()))
+			return fmt.Errorf("stream: waiting for all brokers to know the topics: %w", errors.Join(ctx.Err(), err))
 		}
 	}
+}
+
+func (c *Client) knownToAll(ctx context.Context, wanted map[string]kadm.TopicID) error {
+	if _, err := c.admin.ListBrokers(ctx); err != nil {
+		return c.config.Security.explained(err)
+	}
+	for _, broker := range c.kafka.DiscoveredBrokers() {
+		request := kmsg.NewPtrMetadataRequest()
+		for name := range wanted {
+			one := kmsg.NewMetadataRequestTopic()
+			one.Topic = kmsg.StringPtr(name)
+			request.Topics = append(request.Topics, one)
+		}
+		answer, err := request.RequestWith(ctx, broker)
+		if err != nil {
+			return err
+		}
+		for _, t := range answer.Topics {
+			if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+				return fmt.Errorf("topic %s: %w", *t.Topic, err)
+			}
+			if id := wanted[*t.Topic]; id != (kadm.TopicID{}) && id != t.TopicID {
+				return fmt.Errorf("topic %s is still the one before", *t.Topic)
+			}
+		}
+	}
+	return nil
 }
 
 func namesOf(topics []Topic) []string {
