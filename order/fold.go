@@ -179,7 +179,7 @@ func (r Row) begun() bool { return r.Meta.Status != "" && r.Meta.Status != Statu
 func (r Row) status(e Event, phase Phase) Status {
 	switch {
 	case r.Meta.Status.Ended() && e.Status != StatusCompensating && !e.Status.Ended() && !r.stuckSince(e),
-		r.begun() && e.Status == StatusScheduled:
+		r.begun() && e.Status == StatusScheduled && !r.parkedBeforehand():
 		return r.Meta.Status
 	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused &&
 		(e.Type != OrderCommandRejected || e.Status.Ended()):
@@ -194,6 +194,15 @@ func (r Row) status(e Event, phase Phase) Status {
 		return StatusRunning
 	}
 	return StatusUnknown
+}
+
+// parkedBeforehand reports whether an order is stuck of which the saga has requested nothing
+// yet: only by being parked can such a one be.
+func (r Row) parkedBeforehand() bool {
+	return r.Meta.Status == StatusStuck && !slices.ContainsFunc(r.Meta.History, func(one Entry) bool {
+		_, phase, _ := one.Type.Split()
+		return one.Causation != "" && (phase == Requested || phase == CompensationRequested)
+	})
 }
 
 // stuckSince reports whether an event says that the undoing of an order is stuck which has

@@ -49,7 +49,14 @@ func bugAt(role, id string, mended *bool) stream.Processor {
 	}
 	return Saga(config(), saga.Default(), func(s saga.State, in saga.Input) (saga.State, []saga.Effect) {
 		next, effects := saga.Decide(s, in)
-		if done, ok := in.(saga.StepCompleted); ok && done.ID == id && !*mended {
+		heard := ""
+		switch in := in.(type) {
+		case saga.StepCompleted:
+			heard = in.ID
+		case saga.Commanded:
+			heard = in.ID
+		}
+		if heard == id && !*mended {
 			panic("no such thing")
 		}
 		return next, effects
@@ -58,8 +65,12 @@ func bugAt(role, id string, mended *bool) stream.Processor {
 
 func park(t *testing.T, role string, log ...order.Event) *parked {
 	t.Helper()
+	return parkAt(t, role, completion(known, order.Detail).ID, log...)
+}
+
+func parkAt(t *testing.T, role, poison string, log ...order.Event) *parked {
+	t.Helper()
 	p := &parked{mended: new(bool)}
-	poison := completion(known, order.Detail).ID
 	p.shell = start(t, bugAt(role, poison, p.mended))
 	for _, e := range log {
 		p.wait = append(p.wait, p.hear(e).letters...)
@@ -366,28 +377,41 @@ func TestThatARecordCameAgainEndsItsWaitingByNobodysHand(t *testing.T) {
 // While more waits, what the saga says must not make the order look as if it went on.
 func TestAnOrderIsShownToBeStuckUntilTheLastIsSeenTo(t *testing.T) {
 	command := func(c order.Command) order.Event { return happened(known, c.Type(), "") }
-	log := append(upTo()[:2:2], command(order.Pause), command(order.Schedule), command(order.Resume))
-	row := order.Row{}
-	p := park(t, RoleSaga)
-	for _, e := range log {
-		row = order.Fold(row, e)
-		d := p.hear(e)
-		p.wait = append(p.wait, d.letters...)
-		for _, said := range d.emitted {
-			row = order.Fold(row, said)
-		}
-	}
-	*p.mended = true
-	for i, l := range p.wait {
-		if row.Meta.Status != order.StatusStuck {
-			t.Errorf("before %d it is %s: %v", i, row.Meta.Status, row.Events())
-		}
-		for _, e := range p.redrive(l).emitted {
-			row = order.Fold(row, e)
-		}
-	}
-	if row.Meta.Shown() != order.StatusRunning || p.state(known).Status != order.StatusRunning {
-		t.Errorf("in the end the row shows %s, the state %s: %v", row.Meta.Shown(), p.state(known).Status, row.Events())
+	scheduled, putOff := happened(known, order.OrderScheduled, ""), command(order.Schedule)
+	scheduled.StartAt, putOff.StartAt = noon.AddDate(0, 0, 3), noon.AddDate(0, 0, 4)
+	for _, c := range []struct {
+		name   string
+		log    []order.Event
+		poison int // which of them
+		want   order.Status
+	}{
+		{"an order that runs", append(upTo()[:2:2], command(order.Pause), command(order.Schedule), command(order.Resume)), 1, order.StatusRunning},
+		{"one for later", []order.Event{scheduled, command(order.Pause), putOff, command(order.Resume)}, 1, order.StatusScheduled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			row := order.Row{}
+			p := parkAt(t, RoleSaga, c.log[c.poison].ID)
+			for _, e := range c.log {
+				row = order.Fold(row, e)
+				d := p.hear(e)
+				p.wait = append(p.wait, d.letters...)
+				for _, said := range d.emitted {
+					row = order.Fold(row, said)
+				}
+			}
+			*p.mended = true
+			for i, l := range p.wait {
+				if row.Meta.Status != order.StatusStuck {
+					t.Errorf("before %d it is %s: %v", i, row.Meta.Status, row.Events())
+				}
+				for _, e := range p.redrive(l).emitted {
+					row = order.Fold(row, e)
+				}
+			}
+			if row.Meta.Shown() != c.want || p.state(known).Status != c.want {
+				t.Errorf("in the end the row shows %s, the state %s: %v", row.Meta.Shown(), p.state(known).Status, row.Events())
+			}
+		})
 	}
 }
 
