@@ -250,6 +250,23 @@ func (e Event) Timed() bool {
 	return ok && !strings.Contains(arming, "/")
 }
 
+// ParkedID names an order's being parked, as a cause, while a letter is the first that waits;
+// empty for an order of which no letters are known.
+func ParkedID(orderID, first string) string {
+	if first == "" {
+		return orderID + parkedSuffix
+	}
+	return orderID + parkedSuffix + "/" + first
+}
+
+const parkedSuffix = "/parked"
+
+// Parks reports whether it is an order's being parked that led to the event.
+func (e Event) Parks() bool {
+	first, ok := strings.CutPrefix(e.Causation, e.OrderID+parkedSuffix)
+	return ok && (first == "" || first[0] == '/')
+}
+
 const (
 	idPrefix = "ORD-"
 	seedSize = 5  // hex digits of the seed's ids, ORD-B384F

@@ -207,10 +207,14 @@ func (r Row) parkedBeforehand() bool {
 
 // stuckSince reports whether an event says that the undoing of an order is stuck which has
 // begun since it ended, of which the saga could not tell: it was led to by what lies in the log
-// behind that which the end was led to by.
+// behind that which the end was led to by. Or that the order is parked, which the saga says only
+// while it is: what waits may be an effect that is to be undone.
 func (r Row) stuckSince(e Event) bool {
 	if e.Status != StatusStuck || r.Meta.Status == StatusCompleted {
 		return false
+	}
+	if e.Parks() {
+		return true
 	}
 	cause := func(id string) int {
 		return slices.IndexFunc(r.Meta.History, func(one Entry) bool { return one.ID == id })

@@ -374,6 +374,7 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 	}
 	late := then(paid, as("declined", "", event("MAIL_FAILED", 6)), as("end", "declined", said("ORDER_FAILED", order.StatusFailed, 7)),
 		as("late", "", completed(order.Payment, 8)), as("over", "", event("PAYMENT_COMPENSATION_TIMED_OUT", 9)))
+	parked := as("parked", order.ParkedID(id, letter), said("ORDER_STUCK", order.StatusStuck, 10))
 
 	for _, rule := range []struct {
 		name string
@@ -407,6 +408,16 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 		{"that this is stuck, of which it could not tell that it had begun", then(late, as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 10))), "stuck"},
 		{"but not what was stuck before the end", then(late, as("stuck", paid[3].ID, said("ORDER_STUCK", order.StatusStuck, 10))), "failed"},
 		{"nor for a cause that nobody has heard", then(late, as("stuck", "?", said("ORDER_STUCK", order.StatusStuck, 10))), "failed"},
+		{"but that it is parked", then(late, parked), "stuck"},
+		{"of a cancelled one, too", []order.Event{said("ORDER_CANCELLED", order.StatusCancelled, 9), parked}, "stuck"},
+		{"also by a version that knew no letters", then(late, as("stuck", order.ParkedID(id, ""), parked)), "stuck"},
+		{"but not that another is", then(late, as("stuck", order.ParkedID("ORD-00001", letter), parked)), "failed"},
+		{"nor what has a name like it", then(late, as("stuck", order.ParkedID(id, "")+"2", parked)), "failed"},
+		{"of a completed one there is nothing to be undone", append(happy(), parked), "completed"},
+		{"until it is parked no more: it is failed", then(late, parked, said("ORDER_UNPARKED", order.StatusFailed, 11)), "failed"},
+		{"or cancelled", []order.Event{said("ORDER_CANCELLED", order.StatusCancelled, 9), parked, said("ORDER_UNPARKED", order.StatusCancelled, 11)}, "cancelled"},
+		{"or undone once more", then(late, parked, said("ORDER_UNPARKED", order.StatusCompensating, 11)), "compensating"},
+		{"and that it was parked is not heard again", then(late, parked, said("ORDER_UNPARKED", order.StatusFailed, 11), parked), "failed"},
 
 		{"an order that is paused shows that", then(paid, event("ORDER_PAUSE_REQUESTED", 6), said("ORDER_PAUSED", order.StatusRunning, 7)), "paused, running"},
 		{"whatever is beneath", then(paid, said("ORDER_STUCK", order.StatusStuck, 6), said("ORDER_PAUSED", order.StatusStuck, 7)), "paused, stuck"},

@@ -80,3 +80,18 @@ func TestAnEventIsTimedIfItsCauseIsATimer(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventParksIfItsCauseIsThatTheOrderIs(t *testing.T) {
+	for cause, want := range map[string]bool{
+		order.ParkedID(id, "store.order/3/17"):          true,
+		order.ParkedID(id, ""):                          true,
+		order.ParkedID("ORD-00001", "store.order/3/17"): false,
+		id + "/parked2":                                 false,
+		order.EventID(id, "ORDER_REQUESTED", 1):         false,
+		"":                                              false,
+	} {
+		if got := (order.Event{OrderID: id, Causation: cause}).Parks(); got != want {
+			t.Errorf("by %q it parks: %v", cause, got)
+		}
+	}
+}

@@ -53,6 +53,8 @@ func bugAt(role, id string, mended *bool) stream.Processor {
 		switch in := in.(type) {
 		case saga.StepCompleted:
 			heard = in.ID
+		case saga.StepCompensated:
+			heard = in.ID
 		case saga.Commanded:
 			heard = in.ID
 		}
@@ -379,6 +381,11 @@ func TestAnOrderIsShownToBeStuckUntilTheLastIsSeenTo(t *testing.T) {
 	command := func(c order.Command) order.Event { return happened(known, c.Type(), "") }
 	scheduled, putOff := happened(known, order.OrderScheduled, ""), command(order.Schedule)
 	scheduled.StartAt, putOff.StartAt = noon.AddDate(0, 0, 3), noon.AddDate(0, 0, 4)
+	declined := []order.Event{
+		request(known, order.Detail), completion(known, order.Detail), failure(known, order.Payment, "no money"),
+		happened(known, "ORDER_COMPENSATED", undoing(known, order.Detail).ID),
+	}
+	paidAfterAll := completion(known, order.Payment)
 	for _, c := range []struct {
 		name   string
 		log    []order.Event
@@ -387,6 +394,10 @@ func TestAnOrderIsShownToBeStuckUntilTheLastIsSeenTo(t *testing.T) {
 	}{
 		{"an order that runs", append(upTo()[:2:2], command(order.Pause), command(order.Schedule), command(order.Resume)), 1, order.StatusRunning},
 		{"one for later", []order.Event{scheduled, command(order.Pause), putOff, command(order.Resume)}, 1, order.StatusScheduled},
+		{"a failed one that was paid after all", append(declined[:4:4], paidAfterAll), 4, order.StatusCompensating},
+		{"a failed one that is commanded", append(declined[:4:4], command(order.Pause)), 4, order.StatusFailed},
+		{"one that fails while more waits", append(declined[:4:4], command(order.Pause)), 3, order.StatusFailed},
+		{"one that is cancelled while more waits", []order.Event{scheduled, command(order.Cancel), command(order.Pause)}, 1, order.StatusCancelled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			row := order.Row{}

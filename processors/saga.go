@@ -324,13 +324,9 @@ func (s orchestrator) emit(ctx goka.Context, effects []saga.Effect) {
 // tellParked has the order's row say that it waits for an operator. It is said again with
 // each letter, under the same id for as long as the same one is the first.
 func (s orchestrator) tellParked(ctx goka.Context, state saga.State) {
-	cause := ctx.Key() + "/parked"
-	if first := state.Waiting.First(); first != "" {
-		cause += "/" + first
-	}
 	s.emit(ctx, []saga.Effect{saga.Tell{
-		OrderID: ctx.Key(), Type: order.OrderStuck, Cause: cause, Status: order.StatusStuck,
-		Reason: "no longer decided for: " + state.Parked, At: s.config.now(),
+		OrderID: ctx.Key(), Type: order.OrderStuck, Cause: order.ParkedID(ctx.Key(), state.Waiting.First()),
+		Status: order.StatusStuck, Reason: "no longer decided for: " + state.Parked, At: s.config.now(),
 	}})
 }
 
