@@ -2,6 +2,7 @@ package processors
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/lovoo/goka"
 
@@ -121,7 +122,8 @@ func (s orchestrator) hear(ctx goka.Context, l codecs.Letter, in saga.Input) {
 			one.Emit(ctx)
 		}
 	case state.Parked == "" || first:
-		if s.decideOn(ctx, l, state, in, saga.Ending{How: "handled as it came again"}) && first { // it has come again, and what it failed at is mended
+		waited := first || unparkedBy(l, state) // it has come again, and what it failed at is mended
+		if s.decideOn(ctx, l, state, in, saga.Ending{How: "handled as it came again"}) && waited {
 			resolved(l, "", codecs.Redriven, s.config.now()).Emit(ctx)
 		}
 	case timed: // it fires again once the order is decided for again
@@ -168,7 +170,7 @@ func (s orchestrator) decideOn(ctx goka.Context, l codecs.Letter, state saga.Sta
 		codecs.RememberState(decision.encoded, decision.state)
 	}
 	ctx.SetValue(decision.encoded)
-	if unparks {
+	if unparks || unparkedBy(l, state) {
 		s.emit(ctx, decision.state.Owed(unparking(l), s.config.now()))
 	}
 	for _, owed := range decision.owed {
@@ -187,6 +189,12 @@ func ending(r codecs.Redrive, as codecs.Resolution) saga.Ending {
 
 // unparking names the redriving or discarding of a letter, as a cause.
 func unparking(l codecs.Letter) string { return l.Key + "/redriven/" + l.Place() }
+
+// unparkedBy reports whether the letter was the last that the order was parked by: what was owed
+// for that may have died before it was said. Hardly any order has words.
+func unparkedBy(l codecs.Letter, state saga.State) bool {
+	return len(state.Words) > 0 && len(state.Owed(unparking(l), time.Time{})) > 0
+}
 
 // park has a letter wait. If it is the first, the error is why the order is parked.
 func (s orchestrator) park(ctx goka.Context, l codecs.Letter, state saga.State, err error) {
