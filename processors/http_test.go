@@ -485,6 +485,60 @@ func TestAServiceThatIsNotThereIsAFailure(t *testing.T) {
 	failed(t, s.Undo(t.Context(), payment), "no answer: ")
 }
 
+// silenceable are connections that can be cut without a word to either end.
+type silenceable struct {
+	net.Listener
+	dead atomic.Pointer[chan struct{}] // closed once the connections from before are to be dead
+}
+
+func (l *silenceable) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &silenced{c, *l.dead.Load()}, err
+}
+
+type silenced struct {
+	net.Conn
+	dead chan struct{}
+}
+
+func (c *silenced) Write(b []byte) (int, error) {
+	select {
+	case <-c.dead:
+		return len(b), nil
+	default:
+		return c.Conn.Write(b)
+	}
+}
+
+func TestASharedConnectionThatIsDeadIsGivenUp(t *testing.T) {
+	s := &service{server: httptest.NewUnstartedServer(says(200, "1"))}
+	l := &silenceable{Listener: s.server.Listener}
+	first, never := make(chan struct{}), make(chan struct{})
+	l.dead.Store(&first)
+	s.server.Listener, s.server.EnableHTTP2 = l, true
+	s.server.StartTLS()
+	t.Cleanup(s.server.CloseClientConnections)
+	var err error
+	s.HTTP, err = NewHTTP(HTTPConfig{URL: s.server.URL, Timeout: 300 * time.Millisecond})
+	check(t, err)
+	transport := s.client.Transport.(*http.Transport)
+	transport.TLSClientConfig = s.server.Client().Transport.(*http.Transport).TLSClientConfig
+	t.Cleanup(transport.CloseIdleConnections)
+	_, err = s.Do(t.Context(), payment)
+	check(t, err)
+
+	l.dead.Store(&never)
+	close(first)
+	_, err = s.Do(t.Context(), payment)
+	failed(t, err, "no answer")
+	for range 3 { // it took the whole of their time, one after the other, until the server's bound on streams
+		if _, err = s.Do(t.Context(), payment); err == nil {
+			return
+		}
+	}
+	t.Errorf("the calls after it fail, too: %v", err)
+}
+
 // A connection for each call would be opened, and left, faster than the system lets go
 // of them.
 func TestConnectionsAreUsedAgain(t *testing.T) {
