@@ -188,11 +188,14 @@ func (s *SMTP) client(conn net.Conn) (*mail.Client, error) {
 }
 
 // sendFailure says how sending went wrong: only the server's word makes it certain that
-// the mail is not sent.
+// the mail is not sent. What it says of who we are is no fault of this mail: the settings
+// can be mended.
 func sendFailure(ctx context.Context, err error) error {
 	var sent *mail.SendError
 	said := errors.As(err, &sent) && sent.ErrorCode() != 0
+	const authenticationRequired = 530 // RFC 4954, 6: at any command
 	switch {
+	case said && (sent.Reason == mail.ErrSMTPMailFrom || sent.ErrorCode() == authenticationRequired):
 	case said && sent.ErrorCode() >= 500:
 		return &Declined{Reason: err.Error()}
 	case !said && ctx.Err() != nil: // all that err knows is that the connection is closed

@@ -137,7 +137,7 @@ func TestAMailThatIsRefused(t *testing.T) {
 		declined bool
 	}{
 		{"its sender, for now", &postOffice{from: temporary}, false},
-		{"its sender, for good", &postOffice{from: forGood}, true},
+		{"its sender, for good: it is our settings'", &postOffice{from: forGood}, false},
 		{"its recipient, for now", &postOffice{rcpt: temporary}, false},
 		{"its recipient, for good", &postOffice{rcpt: forGood}, true},
 		{"its text, for now", &postOffice{data: temporary}, false},
@@ -311,6 +311,8 @@ func TestAServerThatRefusesUsIsTriedAgain(t *testing.T) {
 		"in its greeting": {clerk{"": "554 no service here"}, `554 "no service`},
 		"at EHLO":         {clerk{"EHLO": "550 not you", "HELO": "550 not you"}, "smtp: EHLO/HELO exchange failed. EHLO response: 550"},
 		"at STARTTLS":     {clerk{"STARTTLS": "554 no TLS today"}, `554 "no TLS`},
+		"at MAIL":         {clerk{"MAIL": "553 not your address"}, `sending SMTP MAIL FROM command: 553 "not`},
+		"at RCPT":         {clerk{"RCPT": "530 who are you"}, `sending SMTP RCPT TO command: 530 "who`},
 		"at AUTH":         {clerk{"AUTH": "535 wrong password", "QUIT": "421 too busy"}, `SMTP AUTH failed: 535 "wrong`},
 	} {
 		t.Run(name, func(t *testing.T) {
