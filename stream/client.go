@@ -15,6 +15,7 @@ import (
 	"github.com/lovoo/goka"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Client is a process's way to the brokers, and its local tables. All processors,
@@ -97,8 +98,32 @@ func (c *Client) Status() []Status {
 	return all
 }
 
-// Ping reports whether a broker answers.
-func (c *Client) Ping(ctx context.Context) error { return c.kafka.Ping(ctx) }
+// Ping reports whether a broker answers. It asks all at once: one after the other, one that
+// hangs would use up the time of those behind it.
+func (c *Client) Ping(ctx context.Context) error {
+	brokers := append(c.kafka.DiscoveredBrokers(), c.kafka.SeedBrokers()...)
+	answers := make(chan error, len(brokers))
+	for _, b := range brokers {
+		go func() {
+			request := kmsg.NewPtrMetadataRequest()
+			request.Topics = []kmsg.MetadataRequestTopic{} // of none
+			_, err := request.RequestWith(ctx, b)
+			answers <- err
+		}()
+	}
+	var err error
+	for range brokers {
+		select {
+		case err = <-answers:
+			if err == nil {
+				return nil
+			}
+		case <-ctx.Done(): // a request may wait for its turn beyond that
+			return ctx.Err()
+		}
+	}
+	return err
+}
 
 // WaitRunning returns once every processor and view that was started runs, and
 // what is emitted from then on finds its connections open.
@@ -254,7 +279,7 @@ func (c *Client) processorOptions(r *role, p Processor, writes producer, timers 
 			if err != nil {
 				return nil, err
 			}
-			return &group{ConsumerGroup: g, role: r, filter: p.filter(), timers: timers, lanes: lanes}, nil
+			return &group{ConsumerGroup: g, role: r, filter: p.filter(), timers: timers, lanes: lanes, ends: c.admin.ListEndOffsets}, nil
 		}),
 	}
 }
@@ -285,8 +310,8 @@ func (c *Client) bind(ctx context.Context, r *role, topic string, layout byte) e
 	if !exists {
 		return missing(topic)
 	}
-	r.activity.bind(topic, len(d.Partitions))
-	id := d.ID[:]
+	r.activity.bind(topic, d.partitions)
+	id := d.id[:]
 	if layout > 0 {
 		id = append(bytes.Clone(id), layout)
 	}

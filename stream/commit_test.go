@@ -12,6 +12,7 @@ import (
 	"github.com/lovoo/goka"
 	"github.com/lovoo/goka/codec"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -172,6 +173,7 @@ func TestAFilteredRecordIsNotCommittedOverOneThatWasThrownAway(t *testing.T) {
 		check(t, err)
 		h := &handler{ConsumerGroupHandler: busy{}, group: &group{
 			role: newRole("r", f), filter: func(Record) bool { return false },
+			ends: func(context.Context, ...string) (kadm.ListedOffsets, error) { return nil, nil },
 		}}
 		check(t, h.Setup(s))
 		consumed := make(chan error)

@@ -3,10 +3,12 @@ package stream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // Record is what a [Filter] sees of a record: its headers by name.
@@ -43,6 +45,7 @@ type group struct {
 	filter Filter
 	timers *timers // nil: there are none
 	lanes  *lanes  // nil: there are none
+	ends   func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error)
 }
 
 // Consume implements sarama.ConsumerGroup.
@@ -82,6 +85,7 @@ type handler struct {
 
 func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.session = newSession(s, h.group.role)
+	go h.session.look(h.group.ends) // the brokers may hang, which must hold up no generation's end
 	h.session.lanes = h.group.lanes
 	h.group.timers.assigned(h.session)
 	h.group.role.activity.generation(h.session)
@@ -164,7 +168,9 @@ type place struct {
 
 type claimed struct {
 	prefix
-	claim sarama.ConsumerGroupClaim
+	claim  sarama.ConsumerGroupClaim
+	end    int64 // as its leader last told
+	hidden bool  // its leader does not tell, or there is none
 }
 
 func newSession(s sarama.ConsumerGroupSession, r *role) *session {
@@ -252,7 +258,51 @@ func (s *session) hand() {
 		} else {
 			next = max(p.claim.InitialOffset(), 0)
 		}
-		s.role.lag(at, max(p.claim.HighWaterMarkOffset()-next, 0))
+		s.role.lag(at, max(p.claim.HighWaterMarkOffset()-next, p.end-next, 0))
+	}
+}
+
+// lookInterval is the time between looks at where the partitions end.
+const lookInterval = 5 * time.Second
+
+// look asks the brokers where the partitions end, until the generation does. Of one that
+// cannot be read sarama tells the end that it has read last, as if nothing were behind.
+func (s *session) look(ends func(context.Context, ...string) (kadm.ListedOffsets, error)) {
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.Context().Done():
+			return
+		case <-tick.C:
+		}
+		var topics []string
+		for topic := range s.Claims() {
+			topics = append(topics, topic)
+		}
+		if len(topics) == 0 { // kadm takes that for all
+			continue
+		}
+		listed, err := ends(s.Context(), topics...)
+		if err != nil {
+			continue // that the brokers are away the generation tells
+		}
+		s.seen(listed)
+	}
+}
+
+func (s *session) seen(listed kadm.ListedOffsets) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at, p := range s.claims {
+		switch o, found := listed.Lookup(at.topic, at.partition); {
+		case found && o.Err == nil:
+			p.end, p.hidden = o.Offset, false
+		case found && !p.hidden:
+			p.hidden = true
+			s.role.log.Warn("a partition cannot be read; it is tried again", slog.String("role", s.role.name),
+				slog.String("topic", at.topic), slog.Int("partition", int(at.partition)), slog.Any("error", o.Err))
+		}
 	}
 }
 

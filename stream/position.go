@@ -97,11 +97,11 @@ func (c *Client) span(ctx context.Context, topic string) (span, error) {
 	if !exists {
 		return span{}, missing(topic)
 	}
-	s := span{topic: d.ID}
-	if s.start, err = offsetsOf(topic, len(d.Partitions), func() (kadm.ListedOffsets, error) { return c.admin.ListStartOffsets(ctx, topic) }); err != nil {
+	s := span{topic: d.id}
+	if s.start, err = offsetsOf(topic, d.partitions, func() (kadm.ListedOffsets, error) { return c.admin.ListStartOffsets(ctx, topic) }); err != nil {
 		return span{}, err
 	}
-	s.end, err = offsetsOf(topic, len(d.Partitions), func() (kadm.ListedOffsets, error) { return c.admin.ListEndOffsets(ctx, topic) })
+	s.end, err = offsetsOf(topic, d.partitions, func() (kadm.ListedOffsets, error) { return c.admin.ListEndOffsets(ctx, topic) })
 	return s, err
 }
 

@@ -79,20 +79,12 @@ func TestAReplayOfAnEmptyTopicHasCaughtUp(t *testing.T) {
 	}
 }
 
-// Who reads on with a gap knows less than it thinks.
-func TestAReplayThatCannotGoOnBeginsAnew(t *testing.T) {
-	oursOnly(t)
-	t.Parallel()
-	w := fakeWorld(t)
-	topic := w.topic("letters", 1, "delete")
-	w.append(topic, 0, "a", "1")
-	p, told := w.replay(topic)
-	check(t, p.running(w.context()))
-	var failed atomic.Bool
+// refuseFetches has reading fail whenever it is so.
+func (w *world) refuseFetches(whenever func() bool) {
 	w.fake.ControlKey(int16(kmsg.Fetch), func(q kmsg.Request) (kmsg.Response, error, bool) {
 		w.fake.KeepControl()
 		fetch := q.(*kmsg.FetchRequest)
-		if len(fetch.Topics) == 0 || failed.Swap(true) { // it goes on with a session, or has failed once
+		if len(fetch.Topics) == 0 || !whenever() { // it goes on with a session
 			return nil, nil, false
 		}
 		answer := fetch.ResponseKind().(*kmsg.FetchResponse)
@@ -108,6 +100,19 @@ func TestAReplayThatCannotGoOnBeginsAnew(t *testing.T) {
 		}
 		return answer, nil, true
 	})
+}
+
+// Who reads on with a gap knows less than it thinks.
+func TestAReplayThatCannotGoOnBeginsAnew(t *testing.T) {
+	oursOnly(t)
+	t.Parallel()
+	w := fakeWorld(t)
+	topic := w.topic("letters", 1, "delete")
+	w.append(topic, 0, "a", "1")
+	p, told := w.replay(topic)
+	check(t, p.running(w.context()))
+	var failed atomic.Bool
+	w.refuseFetches(func() bool { return !failed.Swap(true) })
 	w.append(topic, 0, "a", "2")
 	// What the first life was told before it failed is a matter of luck.
 	want := []string{"begin", "0/0 a=1 x", "0/1 a=2 x", "caught up"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/lovoo/goka/storage"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/trace"
 
@@ -159,18 +161,14 @@ func (t *timers) assigned(s *session) {
 
 // ends gives where the partition of each input ends; not if ctx does before.
 func (t *timers) ends(ctx context.Context, partition int32) (map[place]int64, bool) {
-	for {
-		starts, ends, err := t.bounds(ctx, t.inputs)
+	for told := false; ; told = true {
+		found, err := t.endsNow(ctx, partition)
 		if err == nil {
-			found := map[place]int64{}
-			for _, topic := range t.inputs {
-				start, _ := starts.Lookup(topic, partition)
-				// From one that is empty nothing will be read, wherever it ends.
-				if end, _ := ends.Lookup(topic, partition); start.Offset < end.Offset {
-					found[place{topic, partition}] = end.Offset
-				}
-			}
 			return found, true
+		}
+		if !told {
+			t.log.Warn("the timers of a partition wait until its inputs tell where they end",
+				slog.String("role", t.role), slog.Int("partition", int(partition)), slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -180,17 +178,40 @@ func (t *timers) ends(ctx context.Context, partition int32) (map[place]int64, bo
 	}
 }
 
-// bounds gives where topics start and end.
+func (t *timers) endsNow(ctx context.Context, partition int32) (map[place]int64, error) {
+	starts, ends, err := t.bounds(ctx, t.inputs)
+	if err != nil {
+		return nil, err
+	}
+	found := map[place]int64{}
+	for _, topic := range t.inputs {
+		start, _ := starts.Lookup(topic, partition)
+		end, exists := ends.Lookup(topic, partition)
+		if !exists {
+			end.Err = kerr.UnknownTopicOrPartition
+		}
+		if err := errors.Join(start.Err, end.Err); err != nil {
+			return nil, fmt.Errorf("stream: listing the offsets of %s: %w", topic, err)
+		}
+		// From one that is empty nothing will be read, wherever it ends.
+		if start.Offset < end.Offset {
+			found[place{topic, partition}] = end.Offset
+		}
+	}
+	return found, nil
+}
+
+// bounds gives where topics start and end. Each partition has an error of its own.
 func (c *Client) bounds(ctx context.Context, topics []string) (starts, ends kadm.ListedOffsets, err error) {
 	if len(topics) == 0 { // kadm takes that for all
 		return nil, nil, nil
 	}
 	starts, err = c.admin.ListStartOffsets(ctx, topics...)
-	if err = errors.Join(err, starts.Error()); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
 	ends, err = c.admin.ListEndOffsets(ctx, topics...)
-	return starts, ends, errors.Join(err, ends.Error())
+	return starts, ends, err
 }
 
 // timed is a partition of a table whose values have deadlines. It sees what is truly

@@ -74,26 +74,20 @@ func (c *Client) awaitTopics(ctx context.Context, wanted map[string]kadm.TopicID
 }
 
 func (c *Client) knownToAll(ctx context.Context, wanted map[string]kadm.TopicID) error {
-	if _, err := c.admin.ListBrokers(ctx); err != nil {
+	if _, err := c.admin.BrokerMetadata(ctx); err != nil {
 		return c.config.Security.explained(err)
 	}
 	for _, broker := range c.kafka.DiscoveredBrokers() {
-		request := kmsg.NewPtrMetadataRequest()
-		for name := range wanted {
-			one := kmsg.NewMetadataRequestTopic()
-			one.Topic = kmsg.StringPtr(name)
-			request.Topics = append(request.Topics, one)
-		}
-		answer, err := request.RequestWith(ctx, broker)
+		known, err := describe(ctx, broker, slices.Collect(maps.Keys(wanted)))
 		if err != nil {
 			return err
 		}
-		for _, t := range answer.Topics {
-			if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
-				return fmt.Errorf("topic %s: %w", *t.Topic, err)
-			}
-			if id := wanted[*t.Topic]; id != (kadm.TopicID{}) && id != t.TopicID {
-				return fmt.Errorf("topic %s is still the one before", *t.Topic)
+		for name, id := range wanted {
+			switch found, exists := known[name]; {
+			case !exists:
+				return missing(name)
+			case id != kadm.TopicID{} && id != found.id:
+				return fmt.Errorf("topic %s is still the one before", name)
 			}
 		}
 	}
@@ -115,7 +109,7 @@ func (c *Client) CheckTopics(ctx context.Context, topics []Topic) error {
 	if err != nil {
 		return err
 	}
-	configs, err := c.admin.DescribeTopicConfigs(ctx, existing(details)...)
+	configs, err := c.admin.DescribeTopicConfigs(ctx, slices.Sorted(maps.Keys(details))...)
 	if err != nil {
 		return fmt.Errorf("stream: reading the topics' settings: %w", err)
 	}
@@ -139,16 +133,16 @@ func (c *Client) CheckTopics(ctx context.Context, topics []Topic) error {
 	return errors.Join(found...)
 }
 
-func (t Topic) differences(d kadm.TopicDetail, configs []kadm.Config) []error {
+func (t Topic) differences(d description, configs []kadm.Config) []error {
 	var found []error
 	differ := func(setting string, is, want any) {
 		if is, want := fmt.Sprint(is), fmt.Sprint(want); is != want {
 			found = append(found, &Mismatch{t.Name, setting, is, want})
 		}
 	}
-	differ("partitions", len(d.Partitions), t.Partitions)
+	differ("partitions", d.partitions, t.Partitions)
 	if t.Replication != 0 {
-		differ("replication", d.Partitions.NumReplicas(), t.Replication)
+		differ("replication", d.replicas, t.Replication)
 	}
 	values := make(map[string]string, len(configs))
 	for _, one := range configs {
@@ -175,24 +169,51 @@ func (c *Client) Shape(ctx context.Context, topic string) (partitions int32, rep
 	if !exists {
 		return 0, 0, missing(topic)
 	}
-	return int32(len(d.Partitions)), int16(d.Partitions.NumReplicas()), nil
+	return int32(d.partitions), int16(d.replicas), nil
+}
+
+// description is what brokers know of a topic.
+type description struct {
+	id                   kadm.TopicID
+	partitions, replicas int // replicas: of each partition
 }
 
 // describe gives what is known of the topics that exist.
-func (c *Client) describe(ctx context.Context, names []string) (kadm.TopicDetails, error) {
-	listed, err := c.admin.ListTopics(ctx, names...)
+func (c *Client) describe(ctx context.Context, names []string) (map[string]description, error) {
+	found, err := describe(ctx, c.kafka, names)
 	if err != nil {
 		return nil, fmt.Errorf("stream: listing the topics: %w", c.config.Security.explained(err))
 	}
-	for name, d := range listed {
-		switch {
-		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
-			delete(listed, name)
-		case d.Err != nil:
-			return nil, fmt.Errorf("stream: topic %s: %w", name, d.Err)
-		}
-	}
-	return listed, nil
+	return found, nil
 }
 
-func existing(details kadm.TopicDetails) []string { return slices.Sorted(maps.Keys(details)) }
+// describe asks one broker, or any. What the client's own list has is of some time ago.
+func describe(ctx context.Context, whom kmsg.Requestor, names []string) (map[string]description, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.Topics = []kmsg.MetadataRequestTopic{} // nil is for all
+	for _, name := range names {
+		one := kmsg.NewMetadataRequestTopic()
+		one.Topic = kmsg.StringPtr(name)
+		request.Topics = append(request.Topics, one)
+	}
+	answer, err := request.RequestWith(ctx, whom)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]description, len(names))
+	for _, t := range answer.Topics {
+		err := kerr.ErrorForCode(t.ErrorCode)
+		switch {
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+		case err != nil:
+			return nil, fmt.Errorf("topic %s: %w", *t.Topic, err)
+		default:
+			d := description{id: t.TopicID, partitions: len(t.Partitions)}
+			if d.partitions > 0 {
+				d.replicas = len(t.Partitions[0].Replicas)
+			}
+			found[*t.Topic] = d
+		}
+	}
+	return found, nil
+}

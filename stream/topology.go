@@ -86,7 +86,7 @@ func (c *Client) Topology(ctx context.Context, groups []Group, topics []string) 
 	}
 	now := c.now().UTC()
 	starts, ends, err := c.bounds(ctx, topics)
-	if err != nil {
+	if err = errors.Join(err, starts.Error(), ends.Error()); err != nil {
 		return Topology{}, fmt.Errorf("stream: asking where the topics begin and end: %w", err)
 	}
 	described, err := c.admin.DescribeGroups(ctx, names...)
