@@ -175,11 +175,12 @@ func (r Row) begun() bool { return r.Meta.Status != "" && r.Meta.Status != Statu
 // begins an order; a scheduled one, the request that its time leads to. A rejection moves
 // nothing, but knows the end. That an order is undone counts of a completed one, too: the
 // fold may have taken a stranger's word for it. Words from before the end or the
-// beginning, which the saga said late, count no more.
+// beginning, or from before the order was stuck, which the saga said late, count no more.
 func (r Row) status(e Event, phase Phase) Status {
 	switch {
 	case r.Meta.Status.Ended() && e.Status != StatusCompensating && !e.Status.Ended() && !r.stuckSince(e),
-		r.begun() && e.Status == StatusScheduled && !r.parkedBeforehand():
+		r.begun() && e.Status == StatusScheduled && !r.parkedBeforehand(),
+		r.Meta.Status == StatusStuck && r.overtaken(e):
 		return r.Meta.Status
 	case slices.Contains(statuses, e.Status) && e.Status != StatusPaused &&
 		(e.Type != OrderCommandRejected || e.Status.Ended()):
@@ -216,16 +217,30 @@ func (r Row) stuckSince(e Event) bool {
 	if e.Parks() {
 		return true
 	}
-	cause := func(id string) int {
-		return slices.IndexFunc(r.Meta.History, func(one Entry) bool { return one.ID == id })
-	}
 	for _, end := range slices.Backward(r.Meta.History) {
 		if end.Status.Ended() {
-			at := cause(end.Causation)
-			return at >= 0 && cause(e.Causation) > at
+			at := r.place(end.Causation)
+			return at >= 0 && r.place(e.Causation) > at
 		}
 	}
 	return false
+}
+
+// overtaken reports whether an event was led to by what lies in the log before that which the
+// order was stuck by: the saga had said it before, and it was on its way for longer.
+func (r Row) overtaken(e Event) bool {
+	for _, stuck := range slices.Backward(r.Meta.History) {
+		if stuck.Status == StatusStuck {
+			at := r.place(e.Causation)
+			return at >= 0 && at < r.place(stuck.Causation)
+		}
+	}
+	return false
+}
+
+// place is where in the history an event lies; -1 if it does not.
+func (r Row) place(id string) int {
+	return slices.IndexFunc(r.Meta.History, func(one Entry) bool { return one.ID == id })
 }
 
 var statuses = Statuses()

@@ -402,6 +402,17 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 		{"that it is undone the saga says", then(paid, event("MAIL_FAILED", 6), said("PAYMENT_COMPENSATION_REQUESTED", order.StatusCompensating, 7)), "compensating"},
 		{"that it is stuck, too", then(paid, event("MAIL_FAILED", 6), said("ORDER_STUCK", order.StatusStuck, 7)), "stuck"},
 		{"and that it is not any more", then(paid, said("ORDER_STUCK", order.StatusStuck, 7), said("MAIL_REQUESTED", order.StatusRunning, 8)), "running"},
+		{
+			"but not by what was led to before what it was stuck by, and was on its way for longer",
+			then(paid, event("MAIL_TIMED_OUT", 6), as("over", "", event("PAYMENT_COMPENSATION_TIMED_OUT", 7)),
+				as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 8)),
+				as("late", paid[4].ID, said("PAYMENT_COMPENSATION_REQUESTED", order.StatusCompensating, 9))), "stuck",
+		},
+		{
+			"only by what came behind that",
+			then(paid, event("MAIL_TIMED_OUT", 6), as("stuck", paid[4].ID, said("ORDER_STUCK", order.StatusStuck, 8)), as("retry", "", event("ORDER_RETRY_REQUESTED", 9)),
+				as("again", "retry", said("MAIL_REQUESTED", order.StatusRunning, 10))), "running",
+		},
 		{"and that it was cancelled", then(paid, event("ORDER_CANCEL_REQUESTED", 6), said("ORDER_CANCELLED", order.StatusCancelled, 7)), "cancelled"},
 		{"a failed order is undone once more if it had an effect after all", then(paid, failed(6), completed(order.Payment, 7), said("PAYMENT_COMPENSATION_REQUESTED", order.StatusCompensating, 8)), "compensating"},
 
