@@ -92,6 +92,7 @@ func (a *audit) order() {
 	a.effects()
 	a.pauses()
 	a.undoneNewestFirst()
+	a.undoneByTheirWord()
 	a.causes()
 	a.verdicts()
 	a.clocks()
@@ -280,6 +281,34 @@ func (a *audit) undoneNewestFirst() {
 		}
 		last = i
 	}
+}
+
+// undoneByTheirWord: an order ends undone only once the participants have said of each piece
+// of work that was done, or whose undo was asked for, that it is undone, or an operator has.
+func (a *audit) undoneByTheirWord() {
+	for _, end := range a.facts {
+		if end.source != "saga" || end.Status != order.StatusFailed && end.Status != order.StatusCancelled {
+			continue
+		}
+		for _, d := range a.state.Definition.Steps {
+			if !d.Compensation.Possible || a.has(order.TypeOf(d.Name, order.CompensationSkipped)) {
+				continue
+			}
+			for _, f := range a.facts {
+				done := f.Type == order.TypeOf(d.Name, order.Completed) && f.at < end.heard
+				asked := f.Type == order.TypeOf(d.Name, order.CompensationRequested) && f.at < end.at
+				if (done || asked) && !a.saidUndone(d.Name, f.Round, end.at) {
+					a.complain("%s is said, though not that %s/%d is undone", end.ID, d.Name, f.Round)
+				}
+			}
+		}
+	}
+}
+
+func (a *audit) saidUndone(s order.Step, round, before int) bool {
+	return slices.ContainsFunc(a.facts, func(f fact) bool {
+		return f.Type == order.TypeOf(s, order.Compensated) && f.Round == round && f.at < before
+	})
 }
 
 func (a *audit) doneAfterAll(s order.Step) bool {

@@ -87,6 +87,20 @@ func (w *world) command(int) {
 	}
 }
 
+// troubled reports whether there is an order of which operators take more notice than of
+// others.
+func (w *world) troubled() bool {
+	return slices.ContainsFunc(w.orders, func(c *client) bool {
+		return w.saga.disk()[c.id].Status == order.StatusStuck || w.redone(c.id)
+	})
+}
+
+// redone reports whether a step of an order that goes on is done anew.
+func (w *world) redone(id string) bool {
+	s := w.saga.disk()[id]
+	return s.Status == order.StatusRunning && slices.ContainsFunc(s.Work, func(k saga.Work) bool { return k.Round > 1 })
+}
+
 func (w *world) send(id string, command order.Command) {
 	now := w.clock(clientClock)
 	e := order.Event{
@@ -132,6 +146,8 @@ func (w *world) help() (any bool) {
 			w.send(c.id, order.Retry)
 		case m.Status == order.StatusStuck:
 			w.send(c.id, order.Skip)
+		case w.redone(c.id) && !w.calm:
+			w.send(c.id, order.Cancel) // at the worst of moments
 		default:
 			continue
 		}

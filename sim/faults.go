@@ -17,6 +17,7 @@ const (
 	Ticks                            // timers fire twice, late, or long after they were disarmed
 	Jumps                            // clocks are set
 	Delays                           // requests come to a participant after it was given up
+	Stragglers                       // an answer comes when timers of its order have fired
 	Losses                           // an effect's answer is lost
 	Failures                         // an attempt fails without effect
 	Declines                         // a participant refuses a step
@@ -33,7 +34,7 @@ const (
 const everything = end - 1
 
 var faultNames = []string{
-	"crowd", "crashes", "rebalances", "overtaking", "ghosts", "copies", "rivals", "ticks", "jumps", "delays", "losses", "failures",
+	"crowd", "crashes", "rebalances", "overtaking", "ghosts", "copies", "rivals", "ticks", "jumps", "delays", "stragglers", "losses", "failures",
 	"declines", "afterthoughts", "stubborn-undos", "foreigners", "commands", "replays", "appointments", "deployments",
 }
 

@@ -12,8 +12,9 @@ import (
 // emit is a record on its way to the log.
 type emit struct {
 	record
-	from place
-	turn int // among all that the saga writes
+	from  place
+	turn  int // among all that the saga writes
+	after int // this many timers of its order's, while things go wrong
 }
 
 // place is where a role found a record: in the log, or among the timers.
@@ -150,9 +151,9 @@ func (w *world) decide(in saga.Input, orderID, id string, from place) {
 	s.turn++
 	s.writes = append(s.writes, write{state, from, s.turn})
 	for _, effect := range owed {
-		s.emits = append(s.emits, emit{record{
+		s.emits = append(s.emits, emit{record: record{
 			Event: effect.Event("saga"), source: "saga", life: s.life, heard: s.read[inLog],
-		}, from, s.turn})
+		}, from: from, turn: s.turn})
 	}
 }
 

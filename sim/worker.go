@@ -73,7 +73,7 @@ const inHand = 8
 func (w *world) workerOptions() {
 	for i, k := range w.workers {
 		w.option(k.read < len(w.log) && len(k.calls) < inHand, 8, (*world).fetch, i)
-		w.option(len(k.emits) > 0, 10, (*world).emitWorker, i)
+		w.option(len(k.emits) > 0 && !w.heldBack(k.emits[0]), 10, (*world).emitWorker, i)
 		w.option(k.committed != k.read && k.safe() > k.committed, 2, (*world).commitWorker, i)
 		for j, c := range k.calls {
 			if slices.ContainsFunc(k.calls[:j], func(o *call) bool { return o.request.OrderID == c.request.OrderID }) {
@@ -279,7 +279,25 @@ func (w *world) answer(arg int) {
 	if k.foreign && c.answer.retryable {
 		return // it has no word for that
 	}
-	k.emits = append(k.emits, emit{record{Event: w.told(c), source: string(k.step), life: k.life}, place{inLog, c.from}, 0})
+	e := emit{record: record{Event: w.told(c), source: string(k.step), life: k.life}, from: place{inLog, c.from}}
+	if w.strikes(Stragglers, 3) {
+		e.after = w.fired(c.request.OrderID) + 1 + w.r.IntN(3)
+	}
+	k.emits = append(k.emits, e)
+}
+
+// heldBack reports whether an answer is still on its way.
+func (w *world) heldBack(e emit) bool { return !w.calm && w.fired(e.OrderID) < e.after }
+
+// fired counts the timers of an order that have fired.
+func (w *world) fired(orderID string) int {
+	n := 0
+	for _, t := range w.timers {
+		if t.orderID == orderID {
+			n++
+		}
+	}
+	return n
 }
 
 // told is a call's answer as the worker emits it.

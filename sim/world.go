@@ -281,6 +281,7 @@ func (w *world) next() bool {
 	w.rowOptions()
 	w.workerOptions()
 	w.clientOptions()
+	w.option(w.may(Commands) && w.troubled(), 3, func(w *world, _ int) { w.help() }, 0)
 	w.option(len(w.ghosts) > 0, 3, (*world).haunt, 0)
 	ordinary := len(w.options) > 0
 	if !ordinary {
