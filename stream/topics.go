@@ -74,11 +74,16 @@ func (c *Client) awaitTopics(ctx context.Context, wanted map[string]kadm.TopicID
 }
 
 func (c *Client) knownToAll(ctx context.Context, wanted map[string]kadm.TopicID) error {
-	if _, err := c.admin.BrokerMetadata(ctx); err != nil {
-		return c.config.Security.explained(err)
+	names := slices.Collect(maps.Keys(wanted))
+	if _, err := c.describe(ctx, names); err != nil { // it tells which brokers there are, too
+		return err
 	}
 	for _, broker := range c.kafka.DiscoveredBrokers() {
-		known, err := describe(ctx, broker, slices.Collect(maps.Keys(wanted)))
+		answer, err := metadataOf(names).RequestWith(ctx, broker)
+		if err != nil {
+			return err
+		}
+		known, err := descriptions(answer)
 		if err != nil {
 			return err
 		}
@@ -178,17 +183,17 @@ type description struct {
 	partitions, replicas int // replicas: of each partition
 }
 
-// describe gives what is known of the topics that exist.
+// describe gives what is known of the topics that exist. The client's own list is not
+// asked: what it has is of some time ago.
 func (c *Client) describe(ctx context.Context, names []string) (map[string]description, error) {
-	found, err := describe(ctx, c.kafka, names)
+	answer, err := c.kafka.RequestCachedMetadata(ctx, metadataOf(names), time.Nanosecond)
 	if err != nil {
 		return nil, fmt.Errorf("stream: listing the topics: %w", c.config.Security.explained(err))
 	}
-	return found, nil
+	return descriptions(answer)
 }
 
-// describe asks one broker, or any. What the client's own list has is of some time ago.
-func describe(ctx context.Context, whom kmsg.Requestor, names []string) (map[string]description, error) {
+func metadataOf(names []string) *kmsg.MetadataRequest {
 	request := kmsg.NewPtrMetadataRequest()
 	request.Topics = []kmsg.MetadataRequestTopic{} // nil is for all
 	for _, name := range names {
@@ -196,17 +201,17 @@ func describe(ctx context.Context, whom kmsg.Requestor, names []string) (map[str
 		one.Topic = kmsg.StringPtr(name)
 		request.Topics = append(request.Topics, one)
 	}
-	answer, err := request.RequestWith(ctx, whom)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]description, len(names))
+	return request
+}
+
+func descriptions(answer *kmsg.MetadataResponse) (map[string]description, error) {
+	found := make(map[string]description, len(answer.Topics))
 	for _, t := range answer.Topics {
 		err := kerr.ErrorForCode(t.ErrorCode)
 		switch {
 		case errors.Is(err, kerr.UnknownTopicOrPartition):
 		case err != nil:
-			return nil, fmt.Errorf("topic %s: %w", *t.Topic, err)
+			return nil, fmt.Errorf("stream: topic %s: %w", *t.Topic, err)
 		default:
 			d := description{id: t.TopicID, partitions: len(t.Partitions)}
 			if d.partitions > 0 {

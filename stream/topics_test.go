@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -155,6 +156,13 @@ func TestTopicsAreMadeOnceAllBrokersKnowThem(t *testing.T) {
 				one.Topic, one.TopicID = &topic.Name, id.TopicID
 				behind(&one)
 				answer.Topics = append(answer.Topics, one)
+				for i, addr := range w.fake.ListenAddrs() {
+					at, err := netip.ParseAddrPort(addr)
+					check(t, err)
+					b := kmsg.NewMetadataResponseBroker()
+					b.NodeID, b.Host, b.Port = int32(i), at.Addr().String(), int32(at.Port())
+					answer.Brokers = append(answer.Brokers, b)
+				}
 				return answer, nil, true
 			})
 			check(t, p.client.CreateTopics(w.context(), []Topic{topic}))
