@@ -262,8 +262,10 @@ func ParkedID(orderID, first string) string {
 const parkedSuffix = "/parked"
 
 // Parks reports whether it is an order's being parked that led to the event.
-func (e Event) Parks() bool {
-	first, ok := strings.CutPrefix(e.Causation, e.OrderID+parkedSuffix)
+func (e Event) Parks() bool { return isParkedID(e.Causation, e.OrderID) }
+
+func isParkedID(id, orderID string) bool {
+	first, ok := strings.CutPrefix(id, orderID+parkedSuffix)
 	return ok && (first == "" || first[0] == '/')
 }
 

@@ -206,10 +206,9 @@ func (r Row) parkedBeforehand() bool {
 	})
 }
 
-// stuckSince reports whether an event says that the undoing of an order is stuck which has
-// begun since it ended, of which the saga could not tell: it was led to by what lies in the log
-// behind that which the end was led to by. Or that the order is parked, which the saga says only
-// while it is: what waits may be an effect that is to be undone.
+// stuckSince reports whether an event says that an order is stuck in being undone once more
+// since it ended: its cause lies in the log behind that of the end. That the order is parked
+// counts, too, as the saga says so only while it is: an effect may wait there to be undone.
 func (r Row) stuckSince(e Event) bool {
 	if e.Status != StatusStuck || r.Meta.Status == StatusCompleted {
 		return false
@@ -226,16 +225,43 @@ func (r Row) stuckSince(e Event) bool {
 	return false
 }
 
-// overtaken reports whether an event was led to by what lies in the log before that which the
-// order was stuck by: the saga had said it before, and it was on its way for longer.
+// overtaken reports whether the saga said a word before the order was stuck, as of what lies in
+// the log before the cause of that, and it was on its way for longer: an owner that was frozen
+// writes on behind the next one. An order that is parked was stuck by nothing in the log; then
+// it is what lies before the parking. What is decided for when it comes again lies
+// where it came first.
 func (r Row) overtaken(e Event) bool {
-	for _, stuck := range slices.Backward(r.Meta.History) {
-		if stuck.Status == StatusStuck {
-			at := r.place(e.Causation)
-			return at >= 0 && at < r.place(stuck.Causation)
+	at := r.place(e.Causation)
+	if at < 0 || e.Type == OrderStuck || e.Type == OrderUnparked || r.foretold(at) {
+		return false
+	}
+	unparked := false
+	for i, one := range slices.Backward(r.Meta.History) {
+		switch {
+		case one.Type == OrderUnparked:
+			unparked = true
+		case one.Type == OrderStuck && !isParkedID(one.Causation, r.ID):
+			return at < r.place(one.Causation)
+		case one.Type == OrderStuck && !unparked:
+			return at < i
 		}
 	}
 	return false
+}
+
+// foretold reports whether an event answers a request that the row has only later: the saga
+// decides for one of its copies.
+func (r Row) foretold(at int) bool {
+	answer := r.Meta.History[at]
+	step, phase, ok := answer.Type.Split()
+	if !ok || phase == Requested || phase == CompensationRequested || answer.Causation != "" {
+		return false
+	}
+	asked := Requested
+	if phase == Compensated || phase == CompensationFailed {
+		asked = CompensationRequested
+	}
+	return !slices.ContainsFunc(r.Meta.History[:at], func(one Entry) bool { return one.Type == TypeOf(step, asked) })
 }
 
 // place is where in the history an event lies; -1 if it does not.

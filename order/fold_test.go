@@ -413,6 +413,30 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 			then(paid, event("MAIL_TIMED_OUT", 6), as("stuck", paid[4].ID, said("ORDER_STUCK", order.StatusStuck, 8)), as("retry", "", event("ORDER_RETRY_REQUESTED", 9)),
 				as("again", "retry", said("MAIL_REQUESTED", order.StatusRunning, 10))), "running",
 		},
+		{
+			"what the saga decides for when it comes again lies where it came first, and counts all the same",
+			then(paid[:4], as("early", "", completed(order.Mail, 5)), event("MAIL_REQUESTED", 6), as("over", "", event("MAIL_TIMED_OUT", 7)),
+				as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 8)), as("end", "early", said("ORDER_FINISHED", order.StatusCompleted, 9))), "completed",
+		},
+		{
+			"also if it tells of an undo",
+			then(paid[:2], as("early", "", event("ORDER_COMPENSATED", 3)), as("no", "", event("PAYMENT_FAILED", 4)),
+				as("undo", "no", said("ORDER_COMPENSATION_REQUESTED", order.StatusCompensating, 5)), as("over", "", event("ORDER_COMPENSATION_TIMED_OUT", 6)),
+				as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 7)), as("end", "early", said("ORDER_FAILED", order.StatusFailed, 8))), "failed",
+		},
+		{
+			"nor is a parked order moved by what was said before",
+			then(paid, parked, as("late", paid[3].ID, said("MAIL_REQUESTED", order.StatusRunning, 11))), "stuck",
+		},
+		{
+			"nor one that is stuck since, and was parked when that was said",
+			then(paid, as("over", "", event("MAIL_TIMED_OUT", 6)), parked, said("ORDER_UNPARKED", order.StatusStuck, 11),
+				as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 12)), as("late", paid[3].ID, said("MAIL_REQUESTED", order.StatusRunning, 13))), "stuck",
+		},
+		{
+			"but one that was parked once is moved as any other",
+			then(paid, parked, said("ORDER_UNPARKED", order.StatusStuck, 11), as("again", paid[4].ID, said("MAIL_REQUESTED", order.StatusRunning, 12))), "running",
+		},
 		{"and that it was cancelled", then(paid, event("ORDER_CANCEL_REQUESTED", 6), said("ORDER_CANCELLED", order.StatusCancelled, 7)), "cancelled"},
 		{"a failed order is undone once more if it had an effect after all", then(paid, failed(6), completed(order.Payment, 7), said("PAYMENT_COMPENSATION_REQUESTED", order.StatusCompensating, 8)), "compensating"},
 
