@@ -45,7 +45,7 @@ type group struct {
 	filter Filter
 	timers *timers // nil: there are none
 	lanes  *lanes  // nil: there are none
-	ends   func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error)
+	ends   listing
 }
 
 // Consume implements sarama.ConsumerGroup.
@@ -267,7 +267,7 @@ const lookInterval = 5 * time.Second
 
 // look asks the brokers where the partitions end, until the generation does. Of one that
 // cannot be read sarama tells the end that it has read last, as if nothing were behind.
-func (s *session) look(ends func(context.Context, ...string) (kadm.ListedOffsets, error)) {
+func (s *session) look(ends listing) {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
@@ -283,7 +283,7 @@ func (s *session) look(ends func(context.Context, ...string) (kadm.ListedOffsets
 		if len(topics) == 0 { // kadm takes that for all
 			continue
 		}
-		listed, err := ends(s.Context(), topics...)
+		listed, err := ends.each(s.Context(), topics)
 		if err != nil {
 			continue // that the brokers are away the generation tells
 		}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,39 +61,42 @@ func (c *Client) CreateTopics(ctx context.Context, topics []Topic) error {
 // given. Each hears in its own time that one was made (or another of its name deleted),
 // and whoever starts next may ask any of them.
 func (c *Client) awaitTopics(ctx context.Context, wanted map[string]kadm.TopicID) error {
+	var last error
 	for {
 		err := c.knownToAll(ctx, wanted)
-		if err == nil {
-			return nil
+		if refused, ok := errors.AsType[*kerr.Error](err); err == nil || ok && !refused.Retriable {
+			return err
+		}
+		if ctx.Err() == nil {
+			last = err
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("stream: waiting for all brokers to know the topics: %w", errors.Join(ctx.Err(), err))
+			return fmt.Errorf("stream: the topics are made, but not known to all brokers: %w", cmp.Or(last, ctx.Err()))
 		}
 	}
 }
 
 func (c *Client) knownToAll(ctx context.Context, wanted map[string]kadm.TopicID) error {
 	names := slices.Collect(maps.Keys(wanted))
-	if _, err := c.describe(ctx, names); err != nil { // it tells which brokers there are, too
+	theirs, err := c.metadata(ctx, names)
+	if err != nil {
 		return err
 	}
-	for _, broker := range c.kafka.DiscoveredBrokers() {
-		answer, err := metadataOf(names).RequestWith(ctx, broker)
+	for _, b := range theirs.Brokers {
+		answer, err := metadataOf(names).RequestWith(ctx, c.kafka.Broker(int(b.NodeID)))
 		if err != nil {
-			return err
+			return fmt.Errorf("broker %d at %s: %w", b.NodeID, b.Host, err)
 		}
 		known, err := descriptions(answer)
 		if err != nil {
-			return err
+			return fmt.Errorf("broker %d at %s: %w", b.NodeID, b.Host, err)
 		}
 		for name, id := range wanted {
 			switch found, exists := known[name]; {
-			case !exists:
-				return missing(name)
-			case id != kadm.TopicID{} && id != found.id:
-				return fmt.Errorf("topic %s is still the one before", name)
+			case !exists, id != kadm.TopicID{} && id != found.id:
+				return fmt.Errorf("broker %d at %s does not know topic %s yet", b.NodeID, b.Host, name)
 			}
 		}
 	}
@@ -183,14 +187,22 @@ type description struct {
 	partitions, replicas int // replicas: of each partition
 }
 
-// describe gives what is known of the topics that exist. The client's own list is not
-// asked: what it has is of some time ago.
+// describe gives what is known of the topics that exist.
 func (c *Client) describe(ctx context.Context, names []string) (map[string]description, error) {
+	answer, err := c.metadata(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	return descriptions(answer)
+}
+
+// metadata asks any broker, and not the client's own list: what that has is of some time ago.
+func (c *Client) metadata(ctx context.Context, names []string) (*kmsg.MetadataResponse, error) {
 	answer, err := c.kafka.RequestCachedMetadata(ctx, metadataOf(names), time.Nanosecond)
 	if err != nil {
 		return nil, fmt.Errorf("stream: listing the topics: %w", c.config.Security.explained(err))
 	}
-	return descriptions(answer)
+	return answer, nil
 }
 
 func metadataOf(names []string) *kmsg.MetadataRequest {

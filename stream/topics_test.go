@@ -129,6 +129,19 @@ func TestTopicsAreMadeAsTheyMustBeAndOnceOnly(t *testing.T) {
 	}
 }
 
+// metadata is an answer of the brokers about a topic.
+func (w *world) metadata(q kmsg.Request, topic kmsg.MetadataResponseTopic) *kmsg.MetadataResponse {
+	answer := q.ResponseKind().(*kmsg.MetadataResponse)
+	answer.Topics = append(answer.Topics, topic)
+	for i, addr := range w.fake.ListenAddrs() {
+		at := netip.MustParseAddrPort(addr)
+		b := kmsg.NewMetadataResponseBroker()
+		b.NodeID, b.Host, b.Port = int32(i), at.Addr().String(), int32(at.Port())
+		answer.Brokers = append(answer.Brokers, b)
+	}
+	return answer
+}
+
 // Each broker hears in its own time that a topic was made, and whoever starts next may
 // ask any of them.
 func TestTopicsAreMadeOnceAllBrokersKnowThem(t *testing.T) {
@@ -151,19 +164,10 @@ func TestTopicsAreMadeOnceAllBrokersKnowThem(t *testing.T) {
 				if w.fake.CurrentNode() != 2 || len(request.Topics) == 0 || id == nil || asked.Add(1) > 2 {
 					return nil, nil, false
 				}
-				answer := q.ResponseKind().(*kmsg.MetadataResponse)
 				one := kmsg.NewMetadataResponseTopic()
 				one.Topic, one.TopicID = &topic.Name, id.TopicID
 				behind(&one)
-				answer.Topics = append(answer.Topics, one)
-				for i, addr := range w.fake.ListenAddrs() {
-					at, err := netip.ParseAddrPort(addr)
-					check(t, err)
-					b := kmsg.NewMetadataResponseBroker()
-					b.NodeID, b.Host, b.Port = int32(i), at.Addr().String(), int32(at.Port())
-					answer.Brokers = append(answer.Brokers, b)
-				}
-				return answer, nil, true
+				return w.metadata(q, one), nil, true
 			})
 			check(t, p.client.CreateTopics(w.context(), []Topic{topic}))
 			if n := asked.Load(); n < 3 {

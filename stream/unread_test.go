@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A partition that cannot be read looks to its reader as if nothing came any more.
@@ -39,6 +41,44 @@ func TestTheLagGrowsThoughNothingCanBeRead(t *testing.T) {
 	}
 	refused.Store(false)
 	w.await("all to be heard, and no lag", func() bool { return len(heard.get()) == 3 && lag() == 0 })
+}
+
+func TestAPartitionWithoutALeaderKeepsNothingFromTheOthers(t *testing.T) {
+	oursOnly(t)
+	t.Parallel()
+	w := fakeWorld(t)
+	topic := w.topic("in", 2, "delete")
+	w.append(topic, 0, "k", "1")
+	id := w.fake.TopicInfo(topic).TopicID
+	w.fake.ControlKey(int16(kmsg.Metadata), func(q kmsg.Request) (kmsg.Response, error, bool) {
+		w.fake.KeepControl()
+		one := kmsg.NewMetadataResponseTopic()
+		one.Topic, one.TopicID = &topic, id
+		for i := range int32(2) {
+			p := kmsg.NewMetadataResponseTopicPartition()
+			p.Partition, p.Leader, p.Replicas, p.ISR = i, 0, []int32{0}, []int32{0}
+			if i == 1 {
+				p.Leader, p.ErrorCode = -1, kerr.LeaderNotAvailable.Code
+			}
+			one.Partitions = append(one.Partitions, p)
+		}
+		return w.metadata(q, one), nil, true
+	})
+	c := w.process("").client
+	all := &timers{inputs: []string{topic}, bounds: c.bounds}
+	ends, err := all.endsNow(w.context(), 0)
+	check(t, err)
+	if end := ends[place{topic, 0}]; end != 1 {
+		t.Errorf("partition 0 ends at %d", end)
+	}
+	if _, err := all.endsNow(w.context(), 1); !errors.Is(err, kerr.LeaderNotAvailable) {
+		t.Errorf("of partition 1 it is said %v", err)
+	}
+	listed, err := listing(c.admin.ListEndOffsets).each(w.context(), []string{topic})
+	check(t, err)
+	if zero, one := listed[topic][0], listed[topic][1]; zero.Err != nil || zero.Offset != 1 || !errors.Is(one.Err, kerr.LeaderNotAvailable) {
+		t.Errorf("listed are %+v and %+v", zero, one)
+	}
 }
 
 func TestAPartitionWithoutALeaderIsToldOfOnce(t *testing.T) {
