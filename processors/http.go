@@ -85,8 +85,9 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = workLanes
-	// All calls may share one connection (RFC 9113): one that is dead, of which nobody was
-	// told, is given up with the calls that it was silent on, lest it take those after them.
+	// All calls may share one connection (RFC 9113), and one that is dead may tell nobody. It is
+	// closed when it has answered no ping by about the time that the calls on it are over, so
+	// that later calls open another.
 	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: c.Timeout / 2, PingTimeout: c.Timeout / 2}
 	return &HTTP{config: c, client: &http.Client{
 		Transport: transport,

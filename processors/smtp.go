@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -188,18 +189,24 @@ func (s *SMTP) client(conn net.Conn) (*mail.Client, error) {
 }
 
 // sendFailure says how sending went wrong: only the server's word makes it certain that
-// the mail is not sent. What it says of who we are is no fault of this mail: the settings
-// can be mended.
+// the mail is not sent. What it says of us is no fault of this mail, and the settings can be
+// mended: then the mail is tried again, as often as the plan has it.
 func sendFailure(ctx context.Context, err error) error {
 	var sent *mail.SendError
 	said := errors.As(err, &sent) && sent.ErrorCode() != 0
-	const authenticationRequired = 530 // RFC 4954, 6: at any command
 	switch {
-	case said && (sent.Reason == mail.ErrSMTPMailFrom || sent.ErrorCode() == authenticationRequired):
-	case said && sent.ErrorCode() >= 500:
+	case said && sent.ErrorCode() >= 500 && !ofUs(sent):
 		return &Declined{Reason: err.Error()}
 	case !said && ctx.Err() != nil: // all that err knows is that the connection is closed
 		return &Failed{Reason: transportReason(ctx.Err())}
 	}
 	return &Failed{Reason: err.Error()}
+}
+
+// ofUs reports whether a server refuses the sender, and not the mail. Many say so only at the
+// recipient, by an enhanced status code (RFC 3463, 3.2 and 3.8).
+func ofUs(e *mail.SendError) bool {
+	const authenticationRequired = 530 // RFC 4954, 6: at any command
+	policy := strings.HasPrefix(e.EnhancedStatusCode(), "5.7.") || slices.Contains([]string{"5.1.7", "5.1.8"}, e.EnhancedStatusCode())
+	return e.Reason == mail.ErrSMTPMailFrom || e.Reason == mail.ErrSMTPRcptTo && policy || e.ErrorCode() == authenticationRequired
 }

@@ -313,7 +313,11 @@ func TestAServerThatRefusesUsIsTriedAgain(t *testing.T) {
 		"at STARTTLS":     {clerk{"STARTTLS": "554 no TLS today"}, `554 "no TLS`},
 		"at MAIL":         {clerk{"MAIL": "553 not your address"}, `sending SMTP MAIL FROM command: 553 "not`},
 		"at RCPT":         {clerk{"RCPT": "530 who are you"}, `sending SMTP RCPT TO command: 530 "who`},
-		"at AUTH":         {clerk{"AUTH": "535 wrong password", "QUIT": "421 too busy"}, `SMTP AUTH failed: 535 "wrong`},
+		"at RCPT, by its policy": {clerk{
+			"EHLO": "250-post.example\r\n250-STARTTLS\r\n250-ENHANCEDSTATUSCODES\r\n250 AUTH PLAIN",
+			"RCPT": "553 5.7.1 <shop@shop.example>: Sender address rejected: not owned by user shop",
+		}, `sending SMTP RCPT TO command: 553 "5.7.1`},
+		"at AUTH": {clerk{"AUTH": "535 wrong password", "QUIT": "421 too busy"}, `SMTP AUTH failed: 535 "wrong`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := with(one.refuses).open(t, SMTPConfig{User: "shop", Password: "secret"})
