@@ -78,7 +78,10 @@ func sendResults(w http.ResponseWriter, results []result, next string) error {
 func meansIDs(all members) (bool, error) {
 	_, ids := all["ids"]
 	_, filter := all["filter"]
-	if ids == filter {
+	switch {
+	case ids && filter:
+		return false, fail(http.StatusBadRequest, "the body may have one of the members \"ids\" and \"filter\", and has both")
+	case !ids && !filter:
 		return false, fail(http.StatusBadRequest, "the body has to have one of the members \"ids\" and \"filter\"")
 	}
 	return ids, nil

@@ -162,7 +162,11 @@ func (e *edge) give(ctx context.Context, row order.Row, c command) (id string, e
 	if row.Holds(id) { // with a key: it was given before, and acts once
 		return id, verdict(row, id)
 	}
-	switch refused := saga.Refuses(row.Meta.Status, row.Meta.Paused, c.verb); {
+	refused := saga.Refuses(row.Meta.Status, row.Meta.Paused, c.verb)
+	if refused == "" && row.StuckUndone() {
+		refused = saga.RefusesUndone(c.verb, c.output != nil)
+	}
+	switch {
 	case row.Meta.Status == "" || row.Meta.Status == order.StatusUnknown:
 		return "", order.NoSuchOrder(row.ID)
 	case refused != "":

@@ -103,6 +103,8 @@ func TestAStartTimeThatHasPassedIsNow(t *testing.T) {
 }
 
 func TestACommandThatDoesNotFitIsAConflictThatSaysWhy(t *testing.T) {
+	stuckUndone := order.Fold(standing(seedID, order.StatusCompensating),
+		order.Event{OrderID: seedID, Type: order.OrderStuck, ID: "stuck", Time: began, Status: order.StatusStuck})
 	for _, c := range []struct {
 		row    order.Row
 		verb   order.Command
@@ -115,6 +117,7 @@ func TestACommandThatDoesNotFitIsAConflictThatSaysWhy(t *testing.T) {
 		{paused(standing(seedID, order.StatusStuck)), order.Skip, "the order is paused: resume it first"},
 		{standing(seedID, order.StatusRunning), order.Schedule, "the order has begun: it is running"},
 		{complete(seedID), order.Cancel, "the order is completed"},
+		{stuckUndone, order.Cancel, "the order is being undone already: retry or skip what is stuck"},
 	} {
 		w := newWorld(t)
 		w.get = has(c.row)
@@ -123,6 +126,18 @@ func TestACommandThatDoesNotFitIsAConflictThatSaysWhy(t *testing.T) {
 		got.wantHeaders(t, "Location", "")
 		w.wantNothingEmitted()
 		w.wantNothingLogged()
+	}
+}
+
+// An output says that a step is done: the operator means something else.
+func TestAnOrderThatIsStuckInBeingUndoneIsSkippedWithoutAnOutput(t *testing.T) {
+	w := newWorld(t)
+	w.get = has(order.Fold(standing(seedID, order.StatusCompensating),
+		order.Event{OrderID: seedID, Type: order.OrderStuck, ID: "stuck", Time: began, Status: order.StatusStuck}))
+	w.command(seedID+"/skip", `{"output":1}`).wantProblem(t, http.StatusConflict, "the order is being undone, and an output says that a step is done: skip without one")
+	w.wantNothingEmitted()
+	if got := w.command(seedID+"/skip", ""); got.StatusCode != http.StatusAccepted {
+		t.Errorf("without one: %d %s", got.StatusCode, got.body)
 	}
 }
 
@@ -164,7 +179,7 @@ func TestABodyThatIsNotTheCommandsIsRefusedAndSaysWhy(t *testing.T) {
 		{seedID + "/pause", `{"actor":"` + strings.Repeat("x", 201) + `"}`, `the body's member "actor" has 201 characters; 200 are allowed`},
 		{seedID + "/pause", `{"reason":"a","reason":"b"}`, `the body's member "reason" stands twice`},
 		{seedID + "/pause", `[]`, `the body is no JSON object`},
-		{"ORD-1/pause", ``, `"ORD-1" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`},
+		{"ORD-1/pause", ``, `"ORD-1" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits, in capitals`},
 	} {
 		w := newWorld(t)
 		w.get = has(fitting[order.Pause].row)
@@ -431,13 +446,13 @@ func TestWhichOrdersAreMeantIsSaidOnceAndWithinABound(t *testing.T) {
 	for body, detail := range map[string]string{
 		`{}`: `the body has to have one of the members "ids" and "filter"`,
 		``:   `the body has to have one of the members "ids" and "filter"`,
-		`{"ids":["ORD-00001"],"filter":{"status":"running"}}`: `the body has to have one of the members "ids" and "filter"`,
+		`{"ids":["ORD-00001"],"filter":{"status":"running"}}`: `the body may have one of the members "ids" and "filter", and has both`,
 		`{"ids":[]}`:                          `the body's member "ids" is not a list of 1 to 1000 ids`,
 		`{"ids":null}`:                        `the body's member "ids" is not a list of 1 to 1000 ids`,
 		`{"ids":"ORD-00001"}`:                 `the body's member "ids" is not a list of 1 to 1000 ids`,
 		`{"ids":[1]}`:                         `the body's member "ids" is not a list of 1 to 1000 ids`,
 		`{"ids":[` + many(1001) + `]}`:        `the body's member "ids" is not a list of 1 to 1000 ids`,
-		`{"ids":["ORD-00001","ORD"]}`:         `"ORD" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`,
+		`{"ids":["ORD-00001","ORD"]}`:         `"ORD" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits, in capitals`,
 		`{"ids":["ORD-00001","ORD-00001"]}`:   `the order ORD-00001 stands twice`,
 		`{"filter":{}}`:                       `the body's member "filter" is no JSON object that has members`,
 		`{"filter":null}`:                     `the body's member "filter" is no JSON object that has members`,

@@ -85,7 +85,7 @@ func (e *edge) stuck(w http.ResponseWriter, r *http.Request) error {
 	idle := defaultIdle
 	if text, sent := q["for"]; sent {
 		if idle, err = time.ParseDuration(text); err != nil || !duration.MatchString(text) {
-			return fail(http.StatusBadRequest, "the parameter \"for\" is %q: want a duration such as 10m", text)
+			return fail(http.StatusBadRequest, "the parameter \"for\" is %q: want a duration of a second or more, such as 10m", text)
 		}
 	}
 	_, after, err := q.filter("the parameter")

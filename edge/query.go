@@ -20,7 +20,7 @@ const queryTime = 5 * time.Second
 // orderID refuses what is no order's id.
 func orderID(id string) error {
 	if !order.ValidID(id) {
-		return fail(http.StatusBadRequest, "%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits", id)
+		return fail(http.StatusBadRequest, "%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits, in capitals", id)
 	}
 	return nil
 }

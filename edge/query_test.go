@@ -132,7 +132,7 @@ func TestAnIDThatIsNoneIsRefusedWithoutALook(t *testing.T) {
 				return order.Row{}, nil
 			}
 			w.do(http.MethodGet, fmt.Sprintf(path, id)).wantProblem(t, http.StatusBadRequest,
-				fmt.Sprintf("%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits", id))
+				fmt.Sprintf("%q is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits, in capitals", id))
 		}
 	}
 }

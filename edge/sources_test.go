@@ -41,7 +41,7 @@ func TestTheSourcesOfWhatIsNoOrderAreNotLookedFor(t *testing.T) {
 		return Sources{}, nil
 	}
 	w.do(http.MethodGet, "/query/x/sources").wantProblem(t, http.StatusBadRequest,
-		`"x" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`)
+		`"x" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits, in capitals`)
 }
 
 // Where queries are answered from is one of the sides, and nobody whom the others wait for.

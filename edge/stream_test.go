@@ -329,7 +329,7 @@ func TestWhatIsNoStreamIsRefused(t *testing.T) {
 		w := newWorld(t)
 		w.await = changingRow(1).await
 		w.do(http.MethodGet, "/query/no-id/stream").wantProblem(t, http.StatusBadRequest,
-			`"no-id" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits`)
+			`"no-id" is no order id: want ORD- and 26 characters of a ULID, or 5 hex digits, in capitals`)
 		for _, last := range []string{"x", "-1", "1.5", "9223372036854775808"} {
 			w.do(http.MethodGet, "/query/"+seedID+"/stream", "Last-Event-ID", last).wantProblem(t, http.StatusBadRequest,
 				`the header Last-Event-ID is "`+last+`": want the version of an order, as the messages have it`)

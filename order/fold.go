@@ -271,6 +271,13 @@ func (r Row) place(id string) int {
 
 var statuses = Statuses()
 
+// StuckUndone reports whether an order is stuck in being undone, as far as the row tells: it
+// does not if the order was paused when that began.
+func (r Row) StuckUndone() bool {
+	return r.Meta.Status == StatusStuck &&
+		slices.ContainsFunc(r.Meta.History, func(one Entry) bool { return one.Status == StatusCompensating })
+}
+
 // completes reports whether with the event that the history ends with the last step
 // is done, in answer to its request, and nothing on the way asks for the saga's word.
 func (r Row) completes(step Step, phase Phase) bool {

@@ -24,12 +24,7 @@ func (s State) commanded(in Commanded) State {
 	}
 	refused := Refuses(s.Status, s.Paused, in.Command)
 	if refused == "" && s.Status == order.StatusStuck && s.Undoing != (Undoing{}) {
-		switch {
-		case in.Command == order.Cancel:
-			refused = "the order is being undone already: retry or skip what is stuck"
-		case in.Command == order.Skip && in.Output != nil:
-			refused = "the order is being undone, and an output says that a step is done: skip without one"
-		}
+		refused = RefusesUndone(in.Command, in.Output != nil)
 	}
 	if another := s.underKeyOf(in.ID); another != "" {
 		refused = AnotherBody + another
@@ -89,6 +84,18 @@ func Refuses(status order.Status, paused bool, c order.Command) string {
 		if status != order.StatusScheduled {
 			return fmt.Sprintf("the order has begun: it is %s", status)
 		}
+	}
+	return ""
+}
+
+// RefusesUndone says why a command, with an output or not, does not fit an order that is stuck
+// in being undone; empty if it does.
+func RefusesUndone(c order.Command, output bool) string {
+	switch {
+	case c == order.Cancel:
+		return "the order is being undone already: retry or skip what is stuck"
+	case c == order.Skip && output:
+		return "the order is being undone, and an output says that a step is done: skip without one"
 	}
 	return ""
 }

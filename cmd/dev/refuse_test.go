@@ -112,7 +112,7 @@ func TestPartitionsOtherThanThoseOfTheDataAreRefused(t *testing.T) {
 		t.Fatalf("exit code %d, log %s", code, log)
 	}
 	code, _, log := runOnce(t.Context(), append(args, "3")...)
-	if code != 1 || !strings.Contains(log, "topic store.order: partitions is 2, wanted 3") {
+	if code != 1 || !strings.Contains(log, "topic store.order: partitions is 2, wanted 3") || !strings.Contains(log, "leave -partitions out") {
 		t.Errorf("exit code %d, log %s", code, log)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -159,9 +160,17 @@ func (c edgeClient) request(ctx context.Context, method, path string, body map[s
 func (c edgeClient) send(r *http.Request) (*http.Response, error) {
 	answer, err := c.http.Do(r)
 	if err != nil && !errors.Is(err, context.Canceled) {
-		err = &codedError{err, exitUnavailable}
+		err = &codedError{fmt.Errorf("%w\n%s", err, advice(err)), exitUnavailable}
 	}
 	return answer, err
+}
+
+// advice is what can be done if an edge is not reached.
+func advice(err error) string {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return "Whose certificates to trust, -cacert says."
+	}
+	return "Is that where an edge listens? -url says."
 }
 
 // ask sends a request, with headers that are pairs of name and value; an answer that is a

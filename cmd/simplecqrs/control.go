@@ -51,8 +51,11 @@ func commanding(command order.Command, synopsis string) verb {
 				b.then = c.undone
 			}
 			set := filter()
-			if len(ids) > 0 == (len(set) > 0) {
+			switch {
+			case len(ids) == 0 && len(set) == 0:
 				return wrongArguments("name orders, or say by -status, -type, -since or -until which are meant")
+			case len(ids) > 0 && len(set) > 0:
+				return wrongArguments("orders are named, or meant by -status, -type, -since and -until: not both")
 			}
 			if *dry {
 				return c.preview(ctx, "/query", ids, set)

@@ -67,7 +67,7 @@ func waitFlag(f *flag.FlagSet, what string) *time.Duration {
 	return define(f, "wait", 0, func(s string) (time.Duration, error) {
 		d, err := time.ParseDuration(s)
 		if err != nil || d < 0 || d > maxOrderWait || d%time.Second != 0 {
-			return 0, errors.New("want whole seconds up to 60s")
+			return 0, errors.New("want whole seconds up to 60s, such as 5s")
 		}
 		return d, nil
 	}, "`time` to wait for "+what)

@@ -322,7 +322,7 @@ func TestTheServerIsTakenFromTheEnvironmentUnlessItIsSaid(t *testing.T) {
 	if code, _, log := s.order(t, "get", "ORD-00001"); code != 0 {
 		t.Errorf("exit code %d, log %s", code, log)
 	}
-	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 5 || !strings.Contains(log, "refused") {
+	if code, _, log := simplecqrs(t, "order", "get", "ORD-00001"); code != 5 || !strings.Contains(log, "refused\nIs that where an edge listens? -url says.") {
 		t.Errorf("nobody there: exit code %d, log %s", code, log)
 	}
 	t.Setenv("SIMPLECQRS_URL", "nowhere")
@@ -367,13 +367,13 @@ func TestAMistakeAboutOrdersIsToldBeforeAnythingIsAsked(t *testing.T) {
 		{[]string{"history", "ORD-00001", "ORD-00002"}, "name one order"},
 		{[]string{"get", "ORD-1"}, `"ORD-1" is no order id`},
 		{[]string{"pause"}, "name orders, or say by -status, -type, -since or -until which are meant"},
-		{[]string{"pause", "ORD-00001", "-status", "running"}, "name orders, or say by"},
+		{[]string{"pause", "ORD-00001", "-status", "running"}, "orders are named, or meant by -status, -type, -since and -until: not both"},
 		{[]string{"schedule", "ORD-00001"}, "say when, with -at"},
 		{[]string{"schedule", "-at", "soon", "ORD-00001"}, "flag -at: want a time such as"},
 		{[]string{"pause", "-at", "2999-01-01T00:00:00Z", "ORD-00001"}, "flag provided but not defined: -at"},
 		{[]string{"skip", "-output", "{", "ORD-00001"}, "flag -output: want JSON"},
-		{[]string{"retry", "-wait", "1.5s", "ORD-00001"}, "flag -wait: want whole seconds up to 60s"},
-		{[]string{"retry", "-wait", "61s", "ORD-00001"}, "flag -wait: want whole seconds up to 60s"},
+		{[]string{"retry", "-wait", "1.5s", "ORD-00001"}, "flag -wait: want whole seconds up to 60s, such as 5s"},
+		{[]string{"retry", "-wait", "61s", "ORD-00001"}, "flag -wait: want whole seconds up to 60s, such as 5s"},
 		{[]string{"place", "ORD-00001"}, "an order's id is not for you to say"},
 		{[]string{"place", "-inputs", "[]"}, "-inputs: want a JSON object"},
 		{[]string{"place", "-inputs", "null"}, "-inputs: want a JSON object"},
