@@ -48,27 +48,33 @@ func ReadPlan(name string, data []byte) (Plan, error) {
 	if root == nil {
 		return Plan{}, errors.Join(r.mistakes...)
 	}
-	d := &plan.Definition
+	d, flawed := &plan.Definition, map[int]bool{}
 	r.mapping(root, "the plan", members{
 		"version":  r.whole("version", &d.Version),
 		"deadline": r.duration("deadline", &d.Deadline),
 		"steps": r.list("steps", func(n *yaml.Node) {
+			before := len(r.mistakes)
 			d.Steps = append(d.Steps, r.step(n, &plan))
+			flawed[len(d.Steps)-1] = len(r.mistakes) > before
 		}),
 	}, "version", "steps")
-	if len(r.mistakes) == 0 { // else each would come again in other words
-		r.judge(root, *d)
-	}
+	flawed[-1] = len(r.mistakes) > 0
+	r.judge(root, *d, flawed)
 	if len(r.mistakes) > 0 {
 		return Plan{}, errors.Join(r.mistakes...)
 	}
 	return plan, nil
 }
 
-// judge holds the whole against what it must be, and finds the line of what is not.
-func (r *reading) judge(root *yaml.Node, d saga.Definition) {
+// judge holds the whole against what it must be, and finds the line of what is not. What is
+// flawed (steps by their index, -1 for the whole) is left out: its mistakes would come again
+// in other words.
+func (r *reading) judge(root *yaml.Node, d saga.Definition, flawed map[int]bool) {
 	step := func(i int) *yaml.Node { return resolved(at(root, "Steps").Content[i]) }
 	for _, m := range d.Mistakes() {
+		if flawed[m.Step] {
+			continue
+		}
 		n := root
 		if m.Step >= 0 {
 			n = step(m.Step)

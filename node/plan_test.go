@@ -147,6 +147,12 @@ steps:
 		{"another shape", sound, "\n- a\n", []string{`2: the plan: want a mapping of deadline, steps, version`}},
 		{"no YAML", "factor: 2", "factor: 2: 3", []string{`12: no YAML: mapping values are not allowed in this context`}},
 		{
+			"of form in one step, and of meaning in another",
+			"participant: echo\n  - name: SHIPPING\n    participant: external\n    timeout: 5m\n    retry:\n      attempts: 5",
+			"participant: nobody\n  - name: SHIPPING\n    participant: external\n    timeout: 5m\n    retry:\n      attempts: 0",
+			[]string{"5: step ORDER: participant: want one of echo, external, http, smtp", "10: step SHIPPING: retry: attempts 0: want 1 or more"},
+		},
+		{
 			"a quote that does not end", "onFailure: compensate", `onFailure: "compensate`,
 			[]string{`18: no YAML: found unexpected end of stream, while scanning a quoted scalar that begins in line 17`},
 		},
