@@ -249,19 +249,20 @@ func (r Row) overtaken(e Event) bool {
 	return false
 }
 
-// foretold reports whether an event answers a request that the row has only later: the saga
-// decides for one of its copies.
+// foretold reports whether an answer lies before what it may answer: the saga passed it over
+// there, and decides for one of its copies.
 func (r Row) foretold(at int) bool {
-	answer := r.Meta.History[at]
-	step, phase, ok := answer.Type.Split()
-	if !ok || phase == Requested || phase == CompensationRequested || answer.Causation != "" {
+	step, phase, _ := r.Meta.History[at].Type.Split()
+	var asked Phase
+	switch phase {
+	case Completed, Failed:
+		asked = Requested
+	case Compensated, CompensationFailed:
+		asked = CompensationRequested
+	default: // no answer
 		return false
 	}
-	asked := Requested
-	if phase == Compensated || phase == CompensationFailed {
-		asked = CompensationRequested
-	}
-	return !slices.ContainsFunc(r.Meta.History[:at], func(one Entry) bool { return one.Type == TypeOf(step, asked) })
+	return slices.ContainsFunc(r.Meta.History[at:], func(one Entry) bool { return one.Type == TypeOf(step, asked) })
 }
 
 // place is where in the history an event lies; -1 if it does not.

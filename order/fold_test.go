@@ -425,6 +425,18 @@ func TestTheStatusIsTheSagasWord(t *testing.T) {
 				as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 7)), as("end", "early", said("ORDER_FAILED", order.StatusFailed, 8))), "failed",
 		},
 		{
+			"or of an attempt that was yet to be made",
+			then(paid, as("early", "", completed(order.Mail, 6)), event("MAIL_TIMED_OUT", 7), as("again", "", event("MAIL_REQUESTED", 8)),
+				as("over", "", event("MAIL_TIMED_OUT", 9)), as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 10)),
+				as("end", "early", said("ORDER_FINISHED", order.StatusCompleted, 11))), "completed",
+		},
+		{
+			"or, by its own headers, of an undo that is asked for once more",
+			then(paid[:2], as("undo", "", said("ORDER_COMPENSATION_REQUESTED", order.StatusRunning, 3)), as("early", "undo", event("ORDER_COMPENSATED", 4)),
+				as("again", "", said("ORDER_COMPENSATION_REQUESTED", order.StatusCompensating, 5)), as("over", "", event("ORDER_COMPENSATION_TIMED_OUT", 6)),
+				as("stuck", "over", said("ORDER_STUCK", order.StatusStuck, 7)), as("end", "early", said("ORDER_FAILED", order.StatusFailed, 8))), "failed",
+		},
+		{
 			"nor is a parked order moved by what was said before",
 			then(paid, parked, as("late", paid[3].ID, said("MAIL_REQUESTED", order.StatusRunning, 11))), "stuck",
 		},
