@@ -49,17 +49,19 @@ func ReadPlan(name string, data []byte) (Plan, error) {
 		return Plan{}, errors.Join(r.mistakes...)
 	}
 	d, flawed := &plan.Definition, map[int]bool{}
+	var steps []*yaml.Node
 	r.mapping(root, "the plan", members{
 		"version":  r.whole("version", &d.Version),
 		"deadline": r.duration("deadline", &d.Deadline),
 		"steps": r.list("steps", func(n *yaml.Node) {
 			before := len(r.mistakes)
+			steps = append(steps, resolved(n))
 			d.Steps = append(d.Steps, r.step(n, &plan))
 			flawed[len(d.Steps)-1] = len(r.mistakes) > before
 		}),
 	}, "version", "steps")
 	flawed[-1] = len(r.mistakes) > 0
-	r.judge(root, *d, flawed)
+	r.judge(root, steps, *d, flawed)
 	if len(r.mistakes) > 0 {
 		return Plan{}, errors.Join(r.mistakes...)
 	}
@@ -69,15 +71,14 @@ func ReadPlan(name string, data []byte) (Plan, error) {
 // judge holds the whole against what it must be, and finds the line of what is not. What is
 // flawed (steps by their index, -1 for the whole) is left out: its mistakes would come again
 // in other words.
-func (r *reading) judge(root *yaml.Node, d saga.Definition, flawed map[int]bool) {
-	step := func(i int) *yaml.Node { return resolved(at(root, "Steps").Content[i]) }
+func (r *reading) judge(root *yaml.Node, steps []*yaml.Node, d saga.Definition, flawed map[int]bool) {
 	for _, m := range d.Mistakes() {
 		if flawed[m.Step] {
 			continue
 		}
 		n := root
 		if m.Step >= 0 {
-			n = step(m.Step)
+			n = steps[m.Step]
 		}
 		r.wrong(at(n, strings.Split(m.Member, ".")...), "%s", m.Detail)
 	}
@@ -87,7 +88,7 @@ func (r *reading) judge(root *yaml.Node, d saga.Definition, flawed map[int]bool)
 	role := takenRole(d)
 	for i, s := range d.Names() {
 		if processors.RoleOf(s) == role {
-			r.wrong(at(step(i), "Name"), "step %s: its role would be %s, which is another's name", s, role)
+			r.wrong(at(steps[i], "Name"), "step %s: its role would be %s, which is another's name", s, role)
 		}
 	}
 }

@@ -147,6 +147,10 @@ steps:
 		{"another shape", sound, "\n- a\n", []string{`2: the plan: want a mapping of deadline, steps, version`}},
 		{"no YAML", "factor: 2", "factor: 2: 3", []string{`12: no YAML: mapping values are not allowed in this context`}},
 		{
+			"a name in capitals before the right one", "steps:\n  - name: ORDER\n    participant: echo", "Steps: foo\nsteps:\n  - name: ORDER\n    participant: echo\n    timeout: -5s",
+			[]string{`3: the plan: the member "Steps" is unknown; known are deadline, steps, version`, "7: step ORDER: timeout -5s: want more than nothing"},
+		},
+		{
 			"of form in one step, and of meaning in another",
 			"participant: echo\n  - name: SHIPPING\n    participant: external\n    timeout: 5m\n    retry:\n      attempts: 5",
 			"participant: nobody\n  - name: SHIPPING\n    participant: external\n    timeout: 5m\n    retry:\n      attempts: 0",
