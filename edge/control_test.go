@@ -136,6 +136,9 @@ func TestAnOrderThatIsStuckInBeingUndoneIsSkippedWithoutAnOutput(t *testing.T) {
 		order.Event{OrderID: seedID, Type: order.OrderStuck, ID: "stuck", Time: began, Status: order.StatusStuck}))
 	w.command(seedID+"/skip", `{"output":1}`).wantProblem(t, http.StatusConflict, "the order is being undone, and an output says that a step is done: skip without one")
 	w.wantNothingEmitted()
+	if got := w.command(seedID+"/skip", `{"output":null}`); got.StatusCode != http.StatusAccepted {
+		t.Errorf("with null, which is none: %d %s", got.StatusCode, got.body)
+	}
 	if got := w.command(seedID+"/skip", ""); got.StatusCode != http.StatusAccepted {
 		t.Errorf("without one: %d %s", got.StatusCode, got.body)
 	}

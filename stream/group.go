@@ -284,8 +284,8 @@ func (s *session) look(ends listing) {
 			continue
 		}
 		listed, err := ends.each(s.Context(), topics)
-		if err != nil {
-			continue // that the brokers are away the generation tells
+		if err != nil || s.Context().Err() != nil {
+			continue // that the brokers are away, or that it ends, the generation tells
 		}
 		s.seen(listed)
 	}

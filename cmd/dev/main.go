@@ -162,7 +162,11 @@ func (s settings) createTopics(ctx context.Context, brokers []string) error {
 	}
 	err = client.CreateTopics(ctx, processors.Topics(partitions, 1))
 	if _, differ := errors.AsType[*stream.Mismatch](err); differ {
-		err = fmt.Errorf("%w\nThe topics stay as they were made: leave -partitions out, or say another -data", err)
+		instead := "say another -data"
+		if s.partitions != 0 {
+			instead = "leave -partitions out, or " + instead
+		}
+		err = fmt.Errorf("%w\nThe topics stay as they were made: %s", err, instead)
 	}
 	return errors.Join(err, client.Close())
 }
