@@ -126,11 +126,11 @@ func commandIn(r *http.Request, asked asking, further ...string) (c command, err
 		return c, err
 	}
 	c.actor = actorOf(r, c.actor)
-	if c.output, err = all.value("output"); string(c.output) == "null" { // as the log has it
-		c.output = nil
-	}
-	if err != nil {
+	if c.output, err = all.value("output"); err != nil {
 		return c, err
+	}
+	if string(c.output) == "null" { // as the log has it
+		c.output = nil
 	}
 	startAt, sent, err := all.startAt(c.at)
 	if err != nil {

@@ -26,6 +26,11 @@ func paused(row order.Row) order.Row {
 	return order.Fold(row, order.Event{OrderID: row.ID, Type: order.OrderPaused, ID: "paused", Time: began, Status: row.Meta.Status})
 }
 
+func stuckUndone(id string) order.Row {
+	return order.Fold(standing(id, order.StatusCompensating),
+		order.Event{OrderID: id, Type: order.OrderStuck, ID: "stuck", Time: began, Status: order.StatusStuck})
+}
+
 type commanded struct {
 	row  order.Row
 	body string
@@ -103,8 +108,6 @@ func TestAStartTimeThatHasPassedIsNow(t *testing.T) {
 }
 
 func TestACommandThatDoesNotFitIsAConflictThatSaysWhy(t *testing.T) {
-	stuckUndone := order.Fold(standing(seedID, order.StatusCompensating),
-		order.Event{OrderID: seedID, Type: order.OrderStuck, ID: "stuck", Time: began, Status: order.StatusStuck})
 	for _, c := range []struct {
 		row    order.Row
 		verb   order.Command
@@ -117,7 +120,7 @@ func TestACommandThatDoesNotFitIsAConflictThatSaysWhy(t *testing.T) {
 		{paused(standing(seedID, order.StatusStuck)), order.Skip, "the order is paused: resume it first"},
 		{standing(seedID, order.StatusRunning), order.Schedule, "the order has begun: it is running"},
 		{complete(seedID), order.Cancel, "the order is completed"},
-		{stuckUndone, order.Cancel, "the order is being undone already: retry or skip what is stuck"},
+		{stuckUndone(seedID), order.Cancel, "the order is being undone already: retry or skip what is stuck"},
 	} {
 		w := newWorld(t)
 		w.get = has(c.row)
@@ -132,8 +135,7 @@ func TestACommandThatDoesNotFitIsAConflictThatSaysWhy(t *testing.T) {
 // An output says that a step is done: the operator means something else.
 func TestAnOrderThatIsStuckInBeingUndoneIsSkippedWithoutAnOutput(t *testing.T) {
 	w := newWorld(t)
-	w.get = has(order.Fold(standing(seedID, order.StatusCompensating),
-		order.Event{OrderID: seedID, Type: order.OrderStuck, ID: "stuck", Time: began, Status: order.StatusStuck}))
+	w.get = has(stuckUndone(seedID))
 	w.command(seedID+"/skip", `{"output":1}`).wantProblem(t, http.StatusConflict, "the order is being undone, and an output says that a step is done: skip without one")
 	w.wantNothingEmitted()
 	if got := w.command(seedID+"/skip", `{"output":null}`); got.StatusCode != http.StatusAccepted {
