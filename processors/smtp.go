@@ -38,9 +38,9 @@ type SMTPConfig struct {
 // order, step and round, so that of a mail which had to be sent again, since the answer
 // to the first was lost, a mail system can tell the copy. A mail that the server refuses
 // for good (5xx) is declined; for now (4xx), or without an answer, it is tried again. So it
-// is if the server refuses us, also for good: in its greeting, or at EHLO, STARTTLS or
-// AUTH. That is no fault of the order's, and the settings can be mended. A mail cannot be
-// unsent, so it is never undone.
+// is if the server refuses us, also for good: in its greeting, at EHLO, STARTTLS, AUTH or
+// MAIL, or by its policy at RCPT. That is no fault of the order's, and the settings can be
+// mended. A mail cannot be unsent, so it is never undone.
 type SMTP struct {
 	config SMTPConfig
 	host   string
