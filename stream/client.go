@@ -15,7 +15,6 @@ import (
 	"github.com/lovoo/goka"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Client is a process's way to the brokers, and its local tables. All processors,
@@ -105,9 +104,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	answers := make(chan error, len(brokers))
 	for _, b := range brokers {
 		go func() {
-			request := kmsg.NewPtrMetadataRequest()
-			request.Topics = []kmsg.MetadataRequestTopic{} // of none
-			_, err := request.RequestWith(ctx, b)
+			_, err := metadataOf(nil).RequestWith(ctx, b)
 			answers <- err
 		}()
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -276,10 +278,7 @@ func (s *session) look(ends listing) {
 			return
 		case <-tick.C:
 		}
-		var topics []string
-		for topic := range s.Claims() {
-			topics = append(topics, topic)
-		}
+		topics := slices.Collect(maps.Keys(s.Claims()))
 		if len(topics) == 0 { // kadm takes that for all
 			continue
 		}

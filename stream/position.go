@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // position is how far a reader of a topic has come: which topic it is, as one may be
@@ -97,17 +98,61 @@ func (c *Client) span(ctx context.Context, topic string) (span, error) {
 	if !exists {
 		return span{}, missing(topic)
 	}
+	starts, ends, err := c.bounds(ctx, []string{topic})
+	if err != nil {
+		return span{}, fmt.Errorf("stream: listing the offsets of %s: %w", topic, err)
+	}
 	s := span{topic: d.id}
-	if s.start, err = offsetsOf(topic, d.partitions, func() (kadm.ListedOffsets, error) { return c.admin.ListStartOffsets(ctx, topic) }); err != nil {
+	if s.start, err = offsetsOf(topic, d.partitions, starts); err != nil {
 		return span{}, err
 	}
-	s.end, err = offsetsOf(topic, d.partitions, func() (kadm.ListedOffsets, error) { return c.admin.ListEndOffsets(ctx, topic) })
+	s.end, err = offsetsOf(topic, d.partitions, ends)
 	return s, err
 }
 
-func offsetsOf(topic string, partitions int, list func() (kadm.ListedOffsets, error)) ([]int64, error) {
-	listed, err := list()
-	if err = errors.Join(err, listed.Error()); err != nil {
+// bounds gives where topics start and end. Each partition has an error of its own.
+func (c *Client) bounds(ctx context.Context, topics []string) (starts, ends kadm.ListedOffsets, err error) {
+	if len(topics) == 0 { // kadm takes that for all
+		return nil, nil, nil
+	}
+	starts, err = listing(c.admin.ListStartOffsets).each(ctx, topics)
+	if err != nil {
+		return nil, nil, err
+	}
+	ends, err = listing(c.admin.ListEndOffsets).each(ctx, topics)
+	return starts, ends, err
+}
+
+// listing asks the leaders of partitions for offsets.
+type listing func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error)
+
+// each gives a partition that has no leader, or whose leader does not answer, an error of its
+// own: it keeps nothing of the others from being known.
+func (list listing) each(ctx context.Context, topics []string) (kadm.ListedOffsets, error) {
+	listed, err := list(ctx, topics...)
+	parts, apart := errors.AsType[*kadm.ShardErrors](err)
+	if !apart {
+		return listed, err
+	}
+	for _, part := range parts.Errs {
+		request, ok := part.Req.(*kmsg.ListOffsetsRequest)
+		if !ok {
+			return nil, err
+		}
+		for _, t := range request.Topics {
+			if listed[t.Topic] == nil {
+				listed[t.Topic] = map[int32]kadm.ListedOffset{}
+			}
+			for _, p := range t.Partitions {
+				listed[t.Topic][p.Partition] = kadm.ListedOffset{Topic: t.Topic, Partition: p.Partition, Err: part.Err}
+			}
+		}
+	}
+	return listed, nil
+}
+
+func offsetsOf(topic string, partitions int, listed kadm.ListedOffsets) ([]int64, error) {
+	if err := listed.Error(); err != nil {
 		return nil, fmt.Errorf("stream: listing the offsets of %s: %w", topic, err)
 	}
 	offsets := slices.Repeat([]int64{-1}, partitions)

@@ -15,7 +15,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.opentelemetry.io/otel/trace"
 
 	"simplecqrs/deadline"
@@ -201,47 +200,6 @@ func (t *timers) endsNow(ctx context.Context, partition int32) (map[place]int64,
 		}
 	}
 	return found, nil
-}
-
-// bounds gives where topics start and end. Each partition has an error of its own.
-func (c *Client) bounds(ctx context.Context, topics []string) (starts, ends kadm.ListedOffsets, err error) {
-	if len(topics) == 0 { // kadm takes that for all
-		return nil, nil, nil
-	}
-	starts, err = listing(c.admin.ListStartOffsets).each(ctx, topics)
-	if err != nil {
-		return nil, nil, err
-	}
-	ends, err = listing(c.admin.ListEndOffsets).each(ctx, topics)
-	return starts, ends, err
-}
-
-// listing asks the leaders of partitions for offsets.
-type listing func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error)
-
-// each gives a partition that has no leader, or whose leader does not answer, an error of its
-// own: it keeps nothing of the others from being known.
-func (list listing) each(ctx context.Context, topics []string) (kadm.ListedOffsets, error) {
-	listed, err := list(ctx, topics...)
-	parts, apart := errors.AsType[*kadm.ShardErrors](err)
-	if !apart {
-		return listed, err
-	}
-	for _, part := range parts.Errs {
-		request, ok := part.Req.(*kmsg.ListOffsetsRequest)
-		if !ok {
-			return nil, err
-		}
-		for _, t := range request.Topics {
-			if listed[t.Topic] == nil {
-				listed[t.Topic] = map[int32]kadm.ListedOffset{}
-			}
-			for _, p := range t.Partitions {
-				listed[t.Topic][p.Partition] = kadm.ListedOffset{Topic: t.Topic, Partition: p.Partition, Err: part.Err}
-			}
-		}
-	}
-	return listed, nil
 }
 
 // timed is a partition of a table whose values have deadlines. It sees what is truly

@@ -94,8 +94,7 @@ func (c *Client) knownToAll(ctx context.Context, wanted map[string]kadm.TopicID)
 			return fmt.Errorf("broker %d at %s: %w", b.NodeID, b.Host, err)
 		}
 		for name, id := range wanted {
-			switch found, exists := known[name]; {
-			case !exists, id != kadm.TopicID{} && id != found.id:
+			if found, exists := known[name]; !exists || id != (kadm.TopicID{}) && id != found.id {
 				return fmt.Errorf("broker %d at %s does not know topic %s yet", b.NodeID, b.Host, name)
 			}
 		}
